@@ -1,0 +1,69 @@
+# Each target needs nothing but make, Python 3.11 with pip, and root or the Debian packages that it names when missing.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+# wkhtmltopdf prints receipts; the tests look at them and buy in a browser.
+PACKAGES := wkhtmltopdf fonts-dejavu-core
+TEST_PACKAGES := $(PACKAGES) poppler-utils chromium
+
+# More arguments for the tool behind a target: make test ARGS="-k settle", make lock ARGS=--upgrade
+ARGS ?=
+
+.PHONY: help
+help: ## Say what can be made
+	@sed -nE 's/^([a-z]+):.*## (.*)/\1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 10
+
+.PHONY: demo
+demo: $(VENV)/ready packages ## Make a whole purchase on embedded services and show its course
+	@exec $(BIN)/paywindow demo $(ARGS)
+
+.PHONY: run
+run: $(VENV)/ready packages ## Keep the same services up and print their links, until Ctrl-C
+	@exec $(BIN)/paywindow dev $(ARGS)
+
+.PHONY: test
+test: $(VENV)/ready test-packages ## Run all tests
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
+
+.PHONY: lint
+lint: $(VENV)/ready ## Check style, format and types
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@.ci/typecheck
+
+.PHONY: lock
+lock: $(VENV)/ready ## Write requirements.lock anew after a change of setup.cfg
+	@$(BIN)/uv pip compile --quiet --no-config --universal --python-version 3.11 --default-index https://pypi.org/simple \
+	    --no-emit-index-url --extra dev --generate-hashes $(ARGS) --output-file requirements.lock setup.cfg
+
+.PHONY: clean
+clean: ## Remove everything that was made, the data of `make run` included
+	@rm -rf $(VENV) .paywindow build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	@find actors app http models schedules tests -name __pycache__ -prune -exec rm -rf {} +
+
+.PHONY: packages test-packages
+packages:
+	@.ci/debian-packages $(PACKAGES)
+test-packages:
+	@.ci/debian-packages $(TEST_PACKAGES)
+
+# The environment holds exactly the lock: a changed lock makes it anew, a changed setup.cfg only installs us again.
+$(VENV)/locked: requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	    .ci/debian-packages "$$($(PYTHON) -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')"
+	@echo "Installing Python packages into $(VENV)"
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(PIP) install --require-hashes --requirement requirements.lock
+	@touch $@
+
+$(VENV)/ready: $(VENV)/locked setup.cfg
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@

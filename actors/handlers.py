@@ -1,0 +1,264 @@
+"""What each of Stripe's events means: one function a fact, and the table from type to function.
+
+A handler runs inside a transaction, decides from the event and the rows, and returns ``applied``, ``nothing`` or ``foreign``.
+Events are matched by ids that are stored here or that Stripe's own Checkout Session confirms; metadata alone only says
+where to look. No order is assumed (https://docs.stripe.com/webhooks#event-ordering).
+"""
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from paywindow.actors import answers
+from paywindow.actors.payment import AskStripe, record_payment
+from paywindow.checkout import Checkout, read_charge, read_checkout
+from paywindow.errors import PaywindowError
+from paywindow.models import attempts, moves
+from paywindow.models.moves import Cause
+from paywindow.models.tables import CheckoutAttempt, PaymentSession, Transaction
+from paywindow.states import Event, Kind
+
+#: How long an event about a payment waits for ``checkout.session.completed`` before Stripe is asked instead.
+PATIENCE = timedelta(seconds=30)
+APPLIED, NOTHING, FOREIGN = "applied", "nothing", "foreign"
+
+
+class NotYet(PaywindowError):
+    """The event speaks of something that is not recorded yet, though it will be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """An event to handle. ``known``: Checkout Sessions just read from Stripe. ``waited``: since the event came."""
+
+    event: dict[str, Any]
+    at: datetime
+    known: dict[str, Checkout]
+    waited: timedelta
+
+    @property
+    def subject(self) -> dict[str, Any]:
+        """The object that the event is about."""
+        found: dict[str, Any] = self.event["data"]["object"]
+        return found
+
+    @property
+    def cause(self) -> Cause:
+        """Who to name in the audit trail."""
+        return Cause("stripe", self.at, why=self.event["type"], stripe_event_id=self.event["id"])
+
+
+def checkout_completed(context: Context) -> str:
+    """The buyer submitted the page: paid at once, or later with a delayed method."""
+    page = read_checkout(context.subject)
+    if _page_attempt(page) is None:
+        return FOREIGN
+    return APPLIED if record_payment(context.known.get(page.id, page), context.cause) else NOTHING
+
+
+def delayed_payment_failed(context: Context) -> str:
+    """A delayed payment did not come."""
+    page = read_checkout(context.subject)
+    attempt = _page_attempt(page)
+    if attempt is None:
+        return FOREIGN
+    return _move_current(
+        attempt,
+        Event.CONFIRMATION_FAILED,
+        context.cause,
+        failure_code="payment_did_not_come",
+        failure_message=answers.PAYMENT_DID_NOT_COME,
+    )
+
+
+def checkout_expired(context: Context) -> str:
+    """A page died unpaid."""
+    attempt = _page_attempt(read_checkout(context.subject))
+    if attempt is None:
+        return FOREIGN
+    attempts.close(attempt, context.at)
+    return _move_current(attempt, Event.PAGE_EXPIRED, context.cause)
+
+
+def payment_declined(context: Context) -> str:
+    """A card was declined on a page that stays payable."""
+    intent = context.subject
+    attempt = _intent_attempt(intent["id"], intent.get("metadata") or {}, context)
+    if attempt is None:
+        return FOREIGN
+    error = intent.get("last_payment_error") or {}
+    reason = answers.decline_text(error.get("code"), error.get("decline_code"))
+    session = moves.lock_session(attempt.session_id)
+    if session is None or not _insert_declined(session, attempt, intent, error, reason, context.at):
+        return NOTHING
+    code = error.get("decline_code") or error.get("code") or "declined"
+    if attempt.number != session.attempt_number:
+        return APPLIED
+    moves.apply(session, Event.DECLINED, context.cause, **_failure(session, code, reason))
+    return APPLIED
+
+
+def payment_succeeded(context: Context) -> str:
+    """The PaymentIntent succeeded: settled by ``checkout.session.completed``, or, should that be lost, from here."""
+    intent = context.subject
+    if _transaction_of(intent["id"]) is not None:
+        return NOTHING
+    attempt = _paid_attempt(intent["id"], intent.get("metadata") or {}, context)
+    if attempt is None:
+        return FOREIGN
+    page = context.known.get(attempt.stripe_checkout_id)
+    if page is None:
+        raise AskStripe(attempt.stripe_checkout_id)
+    return APPLIED if record_payment(page, context.cause) else NOTHING
+
+
+def charge_succeeded(context: Context) -> str:
+    """The charge behind a payment: its id and the card, for the books and the receipt."""
+    charge = read_charge(context.subject)
+    intent = context.subject.get("payment_intent")
+    if not isinstance(intent, str):
+        return FOREIGN
+    row = _transaction_of(intent)
+    if row is None:
+        if _paid_attempt(intent, context.subject.get("metadata") or {}, context) is None:
+            return FOREIGN
+        raise NotYet("its payment is not recorded yet")
+    if row.stripe_charge_id is not None:
+        return NOTHING
+    row.stripe_charge_id, row.card_brand, row.card_last4 = charge.id, charge.card_brand, charge.card_last4
+    row.processed_at = charge.created
+    row.save(only=["stripe_charge_id", "card_brand", "card_last4", "processed_at"])
+    moves.touch(row.session_id, context.at)
+    return APPLIED
+
+
+def nothing_to_do(context: Context) -> str:
+    """Known, and told better by another event."""
+    del context
+    return NOTHING
+
+
+HANDLERS: dict[str, Callable[[Context], str]] = {
+    "checkout.session.completed": checkout_completed,
+    "checkout.session.async_payment_succeeded": checkout_completed,
+    "checkout.session.async_payment_failed": delayed_payment_failed,
+    "checkout.session.expired": checkout_expired,
+    "payment_intent.payment_failed": payment_declined,
+    "payment_intent.succeeded": payment_succeeded,
+    "charge.succeeded": charge_succeeded,
+    "payment_intent.created": nothing_to_do,  # nobody has paid yet
+    "payment_intent.requires_action": nothing_to_do,  # 3-D Secure is between the buyer and Stripe's page
+    "payment_intent.processing": nothing_to_do,  # checkout.session.completed (unpaid) says the same of the session
+    "payment_intent.canceled": nothing_to_do,  # checkout.session.expired says the same of the session
+    "charge.failed": nothing_to_do,  # payment_intent.payment_failed carries the charge and the reason
+    "charge.pending": nothing_to_do,  # checkout.session.completed (unpaid) says the same of the session
+    "charge.updated": nothing_to_do,  # brings Stripe's fee, which is not kept in the books yet
+}
+
+
+def _page_attempt(page: Checkout) -> CheckoutAttempt | None:
+    """The attempt of a page. A page may be paid before the answer that opened it is recorded: then wait for that."""
+    attempt = attempts.of_checkout(page.id)
+    if attempt is not None:
+        return attempt
+    claimed = _named_attempt(page.session_id, page.attempt_number)
+    if claimed is not None and claimed.status == "claimed":
+        raise NotYet("its page is not recorded yet")
+    return None
+
+
+def _paid_attempt(intent_id: str, metadata: dict[str, str], context: Context) -> CheckoutAttempt | None:
+    """The attempt of a successful payment, once ``checkout.session.completed`` has had its time to come."""
+    attempt = attempts.of_payment_intent(intent_id) or _named_in(metadata)
+    if attempt is not None and context.waited < PATIENCE:
+        raise NotYet("checkout.session.completed has not come yet")
+    return _intent_attempt(intent_id, metadata, context)
+
+
+def _intent_attempt(intent_id: str, metadata: dict[str, str], context: Context) -> CheckoutAttempt | None:
+    """The attempt on whose page a PaymentIntent was made: stored, or named by metadata and confirmed by Stripe's page."""
+    attempt = attempts.of_payment_intent(intent_id)
+    if attempt is not None:
+        return attempt
+    named = _named_in(metadata)
+    if named is None:
+        return None
+    if named.stripe_checkout_id is None:
+        raise NotYet("its page is not recorded yet")
+    page = context.known.get(named.stripe_checkout_id)
+    if page is None:
+        raise AskStripe(named.stripe_checkout_id)
+    if page.payment_intent_id != intent_id:
+        return None
+    attempts.know_payment_intent(named, intent_id)
+    return named
+
+
+def _named_in(metadata: dict[str, str]) -> CheckoutAttempt | None:
+    number = metadata.get("attempt", "")
+    return _named_attempt(metadata.get("payment_session_id"), int(number) if number.isdecimal() else None)
+
+
+def _named_attempt(session_id: str | None, number: int | None) -> CheckoutAttempt | None:
+    try:
+        found = uuid.UUID(session_id or "")
+    except ValueError:
+        return None
+    return attempts.numbered(found, number) if number is not None else None
+
+
+def _move_current(attempt: CheckoutAttempt, event: Event, cause: Cause, **changes: Any) -> str:
+    """An event of an attempt that is not current never fails or expires the session (money rule 3)."""
+    session = moves.lock_session(attempt.session_id)
+    if session is None or attempt.number != session.attempt_number:
+        return NOTHING
+    return NOTHING if moves.apply(session, event, cause, **changes).kind is Kind.PAST else APPLIED
+
+
+def _transaction_of(intent_id: str) -> Transaction | None:
+    found: Transaction | None = Transaction.get_or_none(
+        Transaction.stripe_payment_intent_id == intent_id, Transaction.status != "failed"
+    )
+    return found
+
+
+def _insert_declined(
+    session: PaymentSession,
+    attempt: CheckoutAttempt,
+    intent: dict[str, Any],
+    error: dict[str, Any],
+    reason: str,
+    at: datetime,
+) -> bool:
+    """One failed transaction a charge; a try without a charge (3-D Secure failed) leaves none. False: known already."""
+    charge = error.get("charge")
+    if charge is None:
+        return True
+    inserted = (
+        Transaction.insert(
+            id=uuid.uuid4(),
+            session=session.id,
+            attempt=attempt.id,
+            stripe_payment_intent_id=intent["id"],
+            stripe_charge_id=charge,
+            status="failed",
+            amount_minor=int(intent["amount"]),
+            currency=str(intent["currency"]).upper(),
+            failure_code=error.get("code"),
+            decline_code=error.get("decline_code"),
+            failure_reason=reason,
+            created_at=at,
+            processed_at=at,
+        )
+        .on_conflict_ignore()
+        .returning(Transaction.id)
+        .execute()
+    )
+    return len(list(inserted)) == 1
+
+
+def _failure(session: PaymentSession, code: str, reason: str) -> dict[str, str]:
+    """The reason shown to the buyer; a session that is already past failing keeps what it says."""
+    return {"failure_code": code, "failure_message": reason} if session.status in ("pending", "failed") else {}

@@ -1,0 +1,46 @@
+"""Publishing to Redis what the front end reads.
+
+``publish.session`` and ``publish.operation`` (outbox, or the front end after a miss). They read the rows as they are now, so a
+late or doubled message publishes the newest state; the script in Redis refuses an older version.
+"""
+
+import uuid
+
+from paywindow.actors.registry import actor
+from paywindow.actors.runtime import runtime
+from paywindow.models import operations, outbox
+from paywindow.models.database import transaction
+from paywindow.models.snapshots import snapshot
+from paywindow.models.tables import Operation, PaymentSession
+
+
+@actor("publish.session")
+def publish_session(session_id: str, outbox_id: int | None = None) -> None:
+    """Write the session's snapshot, or a short note that there is no such session."""
+    identifier = uuid.UUID(session_id)
+    with transaction():
+        session = PaymentSession.get_or_none(PaymentSession.id == identifier)
+        found = None if session is None else snapshot(session, runtime().settings.public)
+    if found is None:
+        runtime().publisher.unknown_session(identifier)
+    else:
+        runtime().publisher.session(identifier, found)
+    _forget(outbox_id)
+
+
+@actor("publish.operation")
+def publish_operation(operation_id: str, outbox_id: int | None = None) -> None:
+    """Write the outcome of a finished operation."""
+    identifier = uuid.UUID(operation_id)
+    with transaction():
+        row: Operation = Operation.get_by_id(identifier)
+        outcome = operations.outcome(row)
+    if outcome is not None:
+        runtime().publisher.outcome(identifier, outcome)
+    _forget(outbox_id)
+
+
+def _forget(outbox_id: int | None) -> None:
+    if outbox_id is not None:
+        with transaction():
+            outbox.done(outbox_id)

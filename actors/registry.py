@@ -1,0 +1,43 @@
+"""Which function answers to which actor name."""
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import TypeVar
+
+from dramatiq import Actor, Broker
+
+from paywindow.messages import ACTORS, Queue
+
+Function = TypeVar("Function", bound=Callable[..., None])
+
+_MODULES = ("cancel", "create", "events", "notifications", "operations", "publish", "receipts", "sweeps")
+_FUNCTIONS: dict[str, Callable[..., None]] = {}
+
+# Within a process that serves several queues: somebody waits for the first two.
+_PRIORITY = {Queue.INTERACTIVE: 0, Queue.FOLLOW_UPS: 0, Queue.EVENTS: 10, Queue.SWEEPS: 20, Queue.RECEIPTS: 30}
+
+
+def actor(name: str) -> Callable[[Function], Function]:
+    """Register a function under an actor name of :data:`paywindow.messages.ACTORS`; the function stays a function."""
+    if name not in ACTORS:
+        raise KeyError(f"{name} is not in paywindow.messages.ACTORS")
+
+    def register(function: Function) -> Function:
+        _FUNCTIONS[name] = function
+        return function
+
+    return register
+
+
+def functions() -> dict[str, Callable[..., None]]:
+    """All actors by name."""
+    for module in _MODULES:
+        import_module(f"paywindow.actors.{module}")
+    return dict(_FUNCTIONS)
+
+
+def declare(broker: Broker) -> None:
+    """Make Dramatiq actors of all functions, each on its queue."""
+    for name, function in functions().items():
+        queue = ACTORS[name]
+        Actor(function, broker=broker, actor_name=name, queue_name=queue, priority=_PRIORITY[queue], options={})

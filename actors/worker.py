@@ -1,0 +1,54 @@
+"""The module that the dramatiq command line imports in each worker process: ``dramatiq paywindow.actors.worker:broker``.
+
+Importing it connects the process; nothing else imports it. Start it by ``paywindow worker``.
+"""
+
+import os
+import signal
+import threading
+from typing import Any
+
+from dramatiq import Worker
+from dramatiq.middleware import Middleware
+
+from paywindow import logs
+from paywindow.actors import registry, runtime
+from paywindow.broker import make_broker
+from paywindow.embedded.processes import die_with_parent
+from paywindow.settings import Role, Settings, secret
+
+WATCHDOG_SECONDS = 5
+
+
+class Watchdog(Middleware):
+    """Ends the process with its master, and when one of its threads died: half a worker looks alive and does nothing."""
+
+    def __init__(self) -> None:
+        self._stopping = threading.Event()
+
+    def after_process_boot(self, broker: Any) -> None:
+        """Never outlive the master, even when that is killed."""
+        del broker
+        die_with_parent()
+
+    def after_worker_boot(self, broker: Any, worker: Worker) -> None:
+        """Start watching."""
+        del broker
+        threading.Thread(target=self._watch, args=(worker,), daemon=True, name="watchdog").start()
+
+    def before_worker_shutdown(self, broker: Any, worker: Worker) -> None:
+        """Threads are meant to end now."""
+        del broker, worker
+        self._stopping.set()
+
+    def _watch(self, worker: Worker) -> None:
+        while not self._stopping.wait(WATCHDOG_SECONDS):
+            if not all(thread.is_alive() for thread in [*worker.workers, *worker.consumers.values()]):
+                os.kill(os.getpid(), signal.SIGKILL)
+
+
+settings = Settings.load(Role.WORKER)
+logs.configure(settings.log_level, "worker")
+broker = make_broker(secret(settings.redis_url), Watchdog())
+runtime.start(settings, broker)
+registry.declare(broker)

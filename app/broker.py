@@ -1,0 +1,94 @@
+"""The Dramatiq broker as paywindow runs it, and the middleware that decides about retries.
+
+Differences from ``RedisBroker``'s defaults, each for a reason (all were reproduced; see docs/architecture.md):
+
+* few, short retries: Stripe forgets idempotency keys after a day, so everything longer is a due column in Postgres;
+* a retry that cannot be enqueued keeps its message as a dead letter instead of acknowledging it;
+* a consumer that starts again takes back what its process had fetched and not acknowledged, or a restart of Redis would
+  strand it until the process ends;
+* heartbeats of 15 s, so that the messages of a killed worker come back in seconds, not minutes.
+"""
+
+import logging
+from typing import Any
+
+import dramatiq
+import redis
+from dramatiq.brokers.redis import RedisBroker
+from dramatiq.middleware import CurrentMessage, Middleware, Retries
+
+from paywindow.errors import Permanent
+
+logger = logging.getLogger(__name__)
+
+MAX_RETRIES = 3
+MIN_BACKOFF_MS = 1_000
+MAX_BACKOFF_MS = 60_000
+HEARTBEAT_TIMEOUT_MS = 15_000
+# Out of a million commands: about one in twenty also looks for messages of dead workers.
+MAINTENANCE_CHANCE = 50_000
+SOCKET_TIMEOUT_SECONDS = 5
+
+
+class Broker(RedisBroker):
+    """A RedisBroker whose consumers pick up what an earlier connection of the same process left unacknowledged."""
+
+    def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 5000) -> Any:
+        """Create a consumer, after putting this process's own unacknowledged messages back in their queue.
+
+        Dramatiq calls this at boot (nothing to put back) and again after every lost connection. A message that a thread is
+        still working on is delivered again in that case; actors are idempotent.
+        """
+        acks = f"{self.namespace}:__acks__.{self.broker_id}.{queue_name}"
+        stranded = self.client.smembers(acks)
+        if stranded:
+            logger.warning("taking %d unacknowledged messages back", len(stranded), extra={"queue": queue_name})
+            self.do_requeue(queue_name, *stranded)
+        return super().consume(queue_name, prefetch, timeout)
+
+
+class KeepWhatCannotBeRetried(Retries):
+    """Retries, with the family of the error deciding, and with no way to lose a message.
+
+    ``Permanent`` errors are not retried. When the retry itself cannot be enqueued, Dramatiq would log the error and
+    acknowledge the message; here the message is failed, so it stays visible among the dead letters.
+    """
+
+    def after_process_message(
+        self, broker: dramatiq.Broker, message: Any, *, result: Any = None, exception: BaseException | None = None
+    ) -> None:
+        """See :class:`dramatiq.middleware.Retries`."""
+        if isinstance(exception, Permanent):
+            message.fail()
+            return
+        try:
+            super().after_process_message(broker, message, result=result, exception=exception)
+        except Exception:
+            message.fail()
+            raise
+
+
+def make_broker(redis_url: str, *extra: Middleware) -> Broker:
+    """The broker over ``redis_url`` with paywindow's middleware; also installed as Dramatiq's global broker.
+
+    Order: retries come first so that they see what the others raise. ``TimeLimit`` and shutdown notifications are left out
+    on purpose: both raise inside a running thread at any line, which can cost a message or a transaction. Every blocking
+    call has a limit of its own instead (Stripe, statements, the renderer).
+    """
+    broker = Broker(
+        client=redis.Redis.from_url(
+            redis_url,
+            socket_timeout=SOCKET_TIMEOUT_SECONDS,
+            socket_connect_timeout=SOCKET_TIMEOUT_SECONDS,
+            health_check_interval=30,
+        ),
+        middleware=[
+            KeepWhatCannotBeRetried(max_retries=MAX_RETRIES, min_backoff=MIN_BACKOFF_MS, max_backoff=MAX_BACKOFF_MS),
+            CurrentMessage(),
+            *extra,
+        ],
+        heartbeat_timeout=HEARTBEAT_TIMEOUT_MS,
+        maintenance_chance=MAINTENANCE_CHANCE,
+    )
+    dramatiq.set_broker(broker)
+    return broker

@@ -1,0 +1,24 @@
+"""The ``paywindow`` command. Each command imports what it needs when it runs: ``front`` must not load Postgres or Stripe."""
+
+import typer
+
+from paywindow.cli import keys, local, processes
+from paywindow.settings import SettingsError
+
+app = typer.Typer(
+    help="Checkout and payment processing for auction marketplaces, with a deadline.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+processes.register(app)
+local.register(app)
+app.add_typer(keys.app, name="keys")
+
+
+def main() -> None:
+    """Entry point. Settings that cannot be used end with code 2 and one line a problem, not with a traceback."""
+    try:
+        app()
+    except SettingsError as error:
+        typer.echo(str(error), err=True)
+        raise SystemExit(2) from None

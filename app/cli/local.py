@@ -1,0 +1,49 @@
+"""``paywindow dev`` and ``paywindow demo``: the whole thing on this machine."""
+
+import signal
+import tempfile
+import threading
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(dev)
+    app.command()(demo)
+
+
+def dev(
+    folder: Annotated[Path, typer.Option(help="Where the data live; kept between runs.")] = Path(".paywindow"),
+) -> None:
+    """Run everything on this machine until Ctrl-C, and print the links."""
+    from paywindow.cli.demo import first_session, print_links
+    from paywindow.embedded.stack import running_stack
+
+    console = Console()
+    stopped = threading.Event()
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signum, lambda *_: stopped.set())
+    with running_stack(folder, say=lambda step: console.print(f"[dim]{step}[/dim]")) as stack:
+        print_links(console, stack, first_session(stack))
+        while not stopped.wait(1):
+            stack.check()
+        console.print("[dim]stopping[/dim]")
+
+
+def demo(
+    output: Annotated[Path, typer.Option(help="Where the receipts are put.")] = Path("build/demo"),
+) -> None:
+    """Make whole purchases on embedded services, show their course, and leave the receipts."""
+    from paywindow.cli.demo import run_demo
+    from paywindow.embedded.stack import running_stack
+
+    console = Console()
+    with (
+        tempfile.TemporaryDirectory(prefix="paywindow-demo-") as folder,
+        running_stack(Path(folder), say=lambda step: console.print(f"[dim]{step}[/dim]")) as stack,
+    ):
+        run_demo(console, stack, output)

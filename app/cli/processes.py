@@ -1,0 +1,124 @@
+"""The processes of an installation: front, worker, scheduler, sandbox; and the migration that comes before them."""
+
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from paywindow.settings import Role, Settings, secret
+
+# Idle workers look for messages this often, in milliseconds: about 4% of a core for a median pick-up of 10 ms.
+_POLL_MS = "25"
+_RESTART_DELAY_MS = "500"
+_SHUTDOWN_MS = 25_000
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(front)
+    app.command()(worker)
+    app.command()(scheduler)
+    app.command()(sandbox)
+    app.command()(migrate)
+    app.command()(openapi)
+
+
+def front() -> None:
+    """Take requests and webhooks, and enqueue them."""
+    from paywindow.front.server import serve
+
+    serve(Settings.load(Role.FRONT))
+
+
+def worker(
+    role: Annotated[str, typer.Option(help="Which class of work: interactive, sweeps or receipts.")] = "interactive",
+    processes: Annotated[int, typer.Option(min=1, help="Processes of this role.")] = 1,
+    threads: Annotated[int, typer.Option(min=1, help="Threads a process.")] = 8,
+) -> None:
+    """Run actors: one dramatiq master for one class of work."""
+    from paywindow.messages import ROLES
+
+    if role not in ROLES:
+        raise typer.BadParameter(f"{role!r} is not one of {', '.join(ROLES)}", param_hint="--role")
+    Settings.load(Role.WORKER)  # so that a mistake is told once and clearly, not by every process
+    os.environ.setdefault("dramatiq_worker_timeout", _POLL_MS)
+    os.environ.setdefault("dramatiq_restart_delay", _RESTART_DELAY_MS)
+    os.environ.setdefault("DATABASE_POOL_SIZE", str(threads))
+    arguments = [
+        "--processes",
+        str(processes),
+        "--threads",
+        str(threads),
+        "--worker-shutdown-timeout",
+        str(_SHUTDOWN_MS),
+    ]
+    # -P: dramatiq puts the working directory first on sys.path by itself, nothing else should.
+    os.execv(  # noqa: S606 - the master replaces us, so that signals and exit codes are its own
+        sys.executable,
+        [
+            sys.executable,
+            "-P",
+            "-m",
+            "dramatiq",
+            "paywindow.actors.worker:broker",
+            *arguments,
+            "--queues",
+            *ROLES[role],
+        ],
+    )
+
+
+def scheduler() -> None:
+    """Enqueue the periodic work. Several may run; each tick happens once."""
+    import redis
+
+    from paywindow import logs
+    from paywindow.schedules.runner import Scheduler
+
+    settings = Settings.load(Role.SCHEDULER)
+    logs.configure(settings.log_level, "scheduler")
+    runner = Scheduler(redis.Redis.from_url(secret(settings.redis_url), socket_timeout=5, socket_connect_timeout=5))
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signum, lambda *_: runner.stop())
+    runner.run()
+
+
+def sandbox(
+    port: Annotated[int, typer.Option(help="Port on the loopback address; 0 takes a free one.")] = 0,
+    webhook_url: Annotated[str | None, typer.Option(help="Where to send events.")] = None,
+    webhook_secret: Annotated[str | None, typer.Option(help="What to sign them with.")] = None,
+    port_file: Annotated[Path | None, typer.Option(help="Write the port here once it listens.")] = None,
+) -> None:
+    """Run the Stripe look-alike for development and tests."""
+    from paywindow.sandbox.app import run
+    from paywindow.sandbox.config import SandboxConfig
+
+    def listening(bound: int) -> None:
+        typer.echo(f"Stripe sandbox on http://127.0.0.1:{bound}")
+        if port_file is not None:
+            unfinished = port_file.with_suffix(".new")
+            unfinished.write_text(str(bound))
+            unfinished.replace(port_file)
+
+    config = SandboxConfig(webhook_url=webhook_url, webhook_secrets=(webhook_secret,) if webhook_secret else ())
+    run(config, port=port, on_listening=listening)
+
+
+def migrate() -> None:
+    """Bring the database's tables up to date; safe to run twice and by several at once."""
+    from paywindow.models.migrate import migrate as run
+
+    applied = run(secret(Settings.load(Role.MIGRATE).database_url))
+    typer.echo("\n".join(f"applied {name}" for name in applied) or "nothing to do")
+
+
+def openapi() -> None:
+    """Print the OpenAPI document of the HTTP interface."""
+    import json
+
+    from paywindow.front.openapi import document
+
+    typer.echo(json.dumps(document(), indent=2))

@@ -1,0 +1,92 @@
+"""The only module that talks to Stripe.
+
+Every call takes what it needs as arguments, returns plain dictionaries, and raises one of two errors: ``StripeUnavailable``
+(the outcome may be unknown: same call, same key, later) or ``StripeRefused`` (Stripe's answer is no).
+"""
+
+import logging
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+import stripe
+from stripe import RequestsClient, StripeClient
+
+from paywindow.errors import StripeRefused, StripeUnavailable
+
+logger = logging.getLogger(__name__)
+
+# One quick repeat inside the SDK (same idempotency key) covers a dropped connection; what lasts longer is left to the
+# queue and to Postgres, so that a worker thread never waits through an outage.
+NETWORK_RETRIES = 1
+_BUSY = ("lock_timeout", "idempotency_key_in_use", "rate_limit")
+
+stripe.enable_telemetry = False
+
+
+class Gateway:
+    """Calls to one Stripe account. ``timeout_seconds`` bounds each HTTP request; the SDK's default would be 80 s."""
+
+    def __init__(self, secret_key: str, api_base: str, timeout_seconds: int):
+        self.livemode = secret_key.startswith(("sk_live_", "rk_live_"))
+        self._client = StripeClient(
+            secret_key,
+            base_addresses={"api": api_base},
+            http_client=RequestsClient(timeout=timeout_seconds),
+            max_network_retries=NETWORK_RETRIES,
+        )
+
+    def create_checkout(self, params: dict[str, Any], idempotency_key: str) -> dict[str, Any]:
+        """Open a Checkout page (https://docs.stripe.com/api/checkout/sessions/create)."""
+        return self._ask(self._client.v1.checkout.sessions.create, params, options={"idempotency_key": idempotency_key})
+
+    def retrieve_checkout(self, checkout_id: str) -> dict[str, Any]:
+        """Read a Checkout Session with its payment and charge, if it has come so far."""
+        return self._ask(
+            self._client.v1.checkout.sessions.retrieve, checkout_id, {"expand": ["payment_intent.latest_charge"]}
+        )
+
+    def expire_checkout(self, checkout_id: str) -> dict[str, Any]:
+        """Close a Checkout page so that it cannot be paid; if it is not open any more, say how it stands now.
+
+        Stripe refuses with a 400 that has no code when the page is not open, so the page is read again instead of matching
+        the text (https://docs.stripe.com/api/checkout/sessions/expire). No idempotency key: expiring is idempotent, and a
+        stored refusal must not be replayed.
+        """
+        try:
+            expired = self._ask(self._client.v1.checkout.sessions.expire, checkout_id)
+        except StripeRefused as refusal:
+            found = self.retrieve_checkout(checkout_id)
+            if found["status"] == "open":
+                raise StripeUnavailable(f"{checkout_id} is open, yet Stripe will not expire it: {refusal}") from refusal
+            return found
+        return expired if expired.get("payment_intent") is None else self.retrieve_checkout(checkout_id)
+
+    def checkouts_since(self, moment: datetime) -> Iterator[dict[str, Any]]:
+        """All Checkout Sessions created at or after ``moment``, newest first, page by page."""
+        params: dict[str, Any] = {"created": {"gte": int(moment.timestamp())}, "limit": 100}
+        while True:
+            page = self._ask(self._client.v1.checkout.sessions.list, params)
+            yield from page["data"]
+            if not page["has_more"]:
+                return
+            params = {**params, "starting_after": page["data"][-1]["id"]}
+
+    def _ask(self, call: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        try:
+            answer: dict[str, Any] = call(*args, **kwargs).to_dict()
+        except stripe.StripeError as error:
+            raise _translate(error) from error
+        return answer
+
+
+def _translate(error: stripe.StripeError) -> StripeUnavailable | StripeRefused:
+    status = error.http_status
+    # The SDK leaves ``.code`` empty on several kinds of errors; the body's own is always there.
+    code = (error.error.code if error.error else None) or error.code
+    request = f" (request {error.request_id})" if error.request_id else ""
+    message = f"{error.user_message or type(error).__name__}{request}"
+    # A rejected key (401, 403) is ours to mend, not the buyer's fate: the attempt waits until an operator has done so.
+    if status is None or status >= 500 or status in (401, 403, 409, 429) or code in _BUSY:
+        return StripeUnavailable(message)
+    return StripeRefused(message, code=code, param=getattr(error, "param", None), status=status)

@@ -1,0 +1,26 @@
+"""JSON with exact money: numbers with decimals are read as :class:`~decimal.Decimal` and written with their scale."""
+
+import json
+from decimal import Decimal
+from typing import Any
+
+import simplejson
+
+
+def dumps(value: Any) -> str:
+    """Compact JSON; a ``Decimal('275.50')`` is written ``275.50``."""
+    return simplejson.dumps(value, use_decimal=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def canonical(value: Any) -> str:
+    """The same document always gives the same text: sorted keys, for fingerprints."""
+    return simplejson.dumps(value, use_decimal=True, separators=(",", ":"), ensure_ascii=False, sort_keys=True)
+
+
+def loads(text: str | bytes) -> Any:
+    """Parse JSON, with every number that has a fraction or an exponent as an exact Decimal. Raises :class:`ValueError`."""
+    return json.loads(text, parse_float=Decimal, parse_constant=_refuse_constant)
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON (RFC 8259)")

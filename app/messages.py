@@ -1,0 +1,125 @@
+"""Every message that may lie in a queue: which actor gets it, in which queue it waits, and what it carries.
+
+A message is a hint; the row in Postgres is the truth. It carries ids and small values, with one exception: a verified
+webhook body travels whole. Actor names are explicit and stay: renaming one strands what is queued under the old name.
+"""
+
+import uuid
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from dramatiq import Message
+
+
+class Queue(StrEnum):
+    """A class of work. A process serves the queues of its role (see :data:`ROLES`), so that none waits for another."""
+
+    INTERACTIVE = "interactive"
+    EVENTS = "events"
+    FOLLOW_UPS = "follow-ups"
+    SWEEPS = "sweeps"
+    RECEIPTS = "receipts"
+
+
+#: Worker roles: one master process each. Somebody waits for ``interactive``; sweeps and PDFs may take their time.
+ROLES: dict[str, tuple[Queue, ...]] = {
+    "interactive": (Queue.INTERACTIVE, Queue.EVENTS, Queue.FOLLOW_UPS),
+    "sweeps": (Queue.SWEEPS,),
+    "receipts": (Queue.RECEIPTS,),
+}
+
+#: Which queue each actor listens on.
+ACTORS: dict[str, Queue] = {
+    "checkout.create": Queue.INTERACTIVE,
+    "checkout.open": Queue.INTERACTIVE,
+    "checkout.cancel": Queue.INTERACTIVE,
+    "operations.find": Queue.INTERACTIVE,
+    "receipts.locate": Queue.INTERACTIVE,
+    "checkout.close_page": Queue.FOLLOW_UPS,
+    "events.receive": Queue.EVENTS,
+    "events.handle": Queue.EVENTS,
+    "publish.session": Queue.FOLLOW_UPS,
+    "publish.operation": Queue.FOLLOW_UPS,
+    "notifications.deliver": Queue.FOLLOW_UPS,
+    "receipts.issue": Queue.FOLLOW_UPS,
+    "receipts.render": Queue.RECEIPTS,
+    "sweeps.outbox": Queue.SWEEPS,
+    "sweeps.inbox": Queue.SWEEPS,
+    "sweeps.attempts": Queue.SWEEPS,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class CheckoutRequest:
+    """What the marketplace asks for, validated and normalised by the front end. Amounts in minor units."""
+
+    auction_id: str
+    buyer_id: str
+    amount_minor: int
+    currency: str
+    late_policy: str
+    window_minutes: int
+    maker_id: str | None = None
+    platform_fee_minor: int | None = None
+    description: str | None = None
+    buyer_email: str | None = None
+    locale: str | None = None
+    return_url: str | None = None
+    cancel_url: str | None = None
+
+    def asdict(self) -> dict[str, Any]:
+        """Plain JSON values, for the message, the fingerprint and the operation's row."""
+        return asdict(self)
+
+
+def build(actor: str, /, **kwargs: Any) -> Message[Any]:
+    """A message for the actor of that name. Raises :class:`KeyError` for a name that is not in :data:`ACTORS`."""
+    return Message(queue_name=ACTORS[actor], actor_name=actor, args=(), kwargs=kwargs, options={})
+
+
+def create_checkout(operation_id: uuid.UUID, client: str, fingerprint: str, request: CheckoutRequest) -> Message[Any]:
+    """Open a payment session for an auction's winner."""
+    return build(
+        "checkout.create",
+        operation_id=str(operation_id),
+        client=client,
+        fingerprint=fingerprint,
+        request=request.asdict(),
+    )
+
+
+def cancel_checkout(operation_id: uuid.UUID, client: str, fingerprint: str, request: dict[str, Any]) -> Message[Any]:
+    """Call a sale off. ``request`` is ``{"session_id": ..., "reason": ...}``."""
+    return build(
+        "checkout.cancel", operation_id=str(operation_id), client=client, fingerprint=fingerprint, request=request
+    )
+
+
+def receive_event(body: str, received_at: datetime) -> Message[Any]:
+    """A webhook body whose signature was verified, exactly as it came, and when (business time)."""
+    return build("events.receive", body=body, received_at=received_at.isoformat())
+
+
+def publish_session(session_id: uuid.UUID) -> Message[Any]:
+    """Write the session's snapshot to Redis (again)."""
+    return build("publish.session", session_id=str(session_id))
+
+
+def find_operation(reply_id: uuid.UUID, operation_id: uuid.UUID, client: str) -> Message[Any]:
+    """Ask how an operation stands when its outcome is not (or no longer) in Redis.
+
+    The reply is the outcome itself, a 202 while there is none, or a 404 for another client's or an unknown one.
+    """
+    return build("operations.find", reply_id=str(reply_id), operation_id=str(operation_id), client=client)
+
+
+def locate_receipt(reply_id: uuid.UUID, receipt_id: uuid.UUID, session_id: uuid.UUID | None) -> Message[Any]:
+    """Ask for a receipt's metadata and a short-lived download URL; ``session_id`` limits the answer to that session."""
+    return build(
+        "receipts.locate",
+        reply_id=str(reply_id),
+        receipt_id=str(receipt_id),
+        session_id=str(session_id) if session_id else None,
+    )

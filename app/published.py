@@ -1,0 +1,147 @@
+"""What the workers publish for the front end to read: the contract over Redis between the two.
+
+Three kinds of entries live in the *state* database (not the broker's), and all may vanish at any moment:
+
+* **snapshots**, ``pw:session:<id>``: a hash with ``v`` (version), the session's public JSON in up to four shapes (see
+  :class:`Snapshot`), and the two moments that the front end compares with the clock;
+* **outcomes**, ``pw:operation:<id>``: the answer to a command, with the fingerprint of the request that it answers;
+* **replies**, ``pw:reply:<id>``: the answer to a query that no snapshot holds.
+
+Whoever waits for an entry subscribes to :data:`WAKE`, on which the name of every entry is published as it is written.
+"""
+
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+import redis
+
+from paywindow import jsons
+
+#: The channel that names each entry as it is written.
+WAKE = "pw:wake"
+
+SNAPSHOT_SECONDS = 3 * 86_400
+MISSING_SECONDS = 30
+#: Stripe and most clients stop repeating an idempotency key after a day; a later read re-publishes from the table.
+OUTCOME_SECONDS = 26 * 3600
+CONFLICT_SECONDS = 120
+REPLY_SECONDS = 60
+
+# A snapshot replaces an older one or a note that the session is unknown; an equal one only wakes (a reader missed it).
+_PUBLISH_SNAPSHOT = """
+local have = redis.call('HGET', KEYS[1], 'v')
+if have and tonumber(have) > tonumber(ARGV[1]) then return 0 end
+redis.call('DEL', KEYS[1])
+redis.call('HSET', KEYS[1], 'v', ARGV[1], unpack(ARGV, 4))
+redis.call('EXPIRE', KEYS[1], ARGV[2])
+redis.call('PUBLISH', ARGV[3], KEYS[1])
+return 1
+"""
+_PUBLISH_ENTRY = """
+redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
+redis.call('PUBLISH', ARGV[3], KEYS[1])
+"""
+
+
+def session_key(session_id: uuid.UUID) -> str:
+    """Where a session's snapshot lies."""
+    return f"pw:session:{session_id}"
+
+
+def operation_key(operation_id: uuid.UUID) -> str:
+    """Where an operation's outcome lies."""
+    return f"pw:operation:{operation_id}"
+
+
+def conflict_key(operation_id: uuid.UUID, fingerprint: str) -> str:
+    """Where the refusal lies for a request that repeats a key with another body."""
+    return f"pw:operation:{operation_id}:{fingerprint}"
+
+
+def reply_key(reply_id: uuid.UUID) -> str:
+    """Where the answer to a query lies."""
+    return f"pw:reply:{reply_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A session's public face at one version.
+
+    ``service`` is the JSON for the marketplace and ``buyer`` for the buyer's token (no platform figures). From
+    ``closes_ms`` on (Unix milliseconds, business time; 0: never) the ``*_closing`` shapes are true instead: the deadline
+    has passed and Stripe is still to be asked. ``expires_ms`` is the window's end, from which a buyer token's life counts.
+    """
+
+    version: int
+    service: str
+    buyer: str
+    service_closing: str
+    buyer_closing: str
+    expires_ms: int
+    closes_ms: int
+
+    def fields(self) -> dict[str, str | int]:
+        """The hash as Redis holds it, beside ``v``."""
+        return {
+            "service": self.service,
+            "buyer": self.buyer,
+            "service_closing": self.service_closing,
+            "buyer_closing": self.buyer_closing,
+            "expires_ms": self.expires_ms,
+            "closes_ms": self.closes_ms,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The answer to a command: HTTP status, JSON body, and whose request it answers."""
+
+    status: int
+    body: dict[str, Any]
+    client: str
+    fingerprint: str
+
+    def encode(self) -> str:
+        """The text kept in Postgres and Redis."""
+        return jsons.dumps(
+            {"status": self.status, "body": self.body, "client": self.client, "fingerprint": self.fingerprint}
+        )
+
+    @classmethod
+    def decode(cls, text: str | bytes) -> "Outcome":
+        """Read what :meth:`encode` wrote."""
+        return cls(**jsons.loads(text))
+
+
+class Publisher:
+    """The workers' side: writes entries and wakes whoever waits for them."""
+
+    def __init__(self, client: "redis.Redis"):
+        self._redis = client
+        self._snapshot = client.register_script(_PUBLISH_SNAPSHOT)
+        self._entry = client.register_script(_PUBLISH_ENTRY)
+
+    def session(self, session_id: uuid.UUID, snapshot: Snapshot) -> None:
+        """Publish a snapshot unless a newer one is there."""
+        pairs = [part for pair in snapshot.fields().items() for part in pair]
+        self._snapshot(keys=[session_key(session_id)], args=[snapshot.version, SNAPSHOT_SECONDS, WAKE, *pairs])
+
+    def unknown_session(self, session_id: uuid.UUID) -> None:
+        """Remember briefly that there is no such session (version 0 gives way to any real snapshot)."""
+        self._snapshot(keys=[session_key(session_id)], args=[0, MISSING_SECONDS, WAKE, "missing", 1])
+
+    def outcome(self, operation_id: uuid.UUID, outcome: Outcome) -> None:
+        """Publish the answer to a command."""
+        self._publish(operation_key(operation_id), outcome.encode(), OUTCOME_SECONDS)
+
+    def conflict(self, operation_id: uuid.UUID, outcome: Outcome) -> None:
+        """Publish the refusal of a request that reused a key; the outcome of the first request stays as it is."""
+        self._publish(conflict_key(operation_id, outcome.fingerprint), outcome.encode(), CONFLICT_SECONDS)
+
+    def reply(self, reply_id: uuid.UUID, outcome: Outcome) -> None:
+        """Publish the answer to a query."""
+        self._publish(reply_key(reply_id), outcome.encode(), REPLY_SECONDS)
+
+    def _publish(self, key: str, text: str, seconds: int) -> None:
+        self._entry(keys=[key], args=[text, seconds, WAKE])

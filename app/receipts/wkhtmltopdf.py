@@ -1,0 +1,117 @@
+"""HTML to PDF by pdfkit and wkhtmltopdf, with a time limit and without any way out.
+
+A document is rendered by a process of its own, so that a crash, a hang or a leak is that document's alone. The process
+sees none of our environment (keys!), no network, no local file, runs no script, and its temporary files go away even
+when it is killed.
+
+pdfkit builds the command line, but does not run it: ``pdfkit.PDFKit.to_pdf`` has no time-out, and
+``PDFKit(html, "string")`` would take options from ``<meta>`` tags inside the document.
+
+Debian's wkhtmltopdf is built on an unpatched Qt: ``--footer-*``, ``--title`` and the like are ignored there, which is
+why :mod:`paywindow.receipts.stamp` exists.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+
+import pdfkit  # type: ignore[import-untyped]
+
+from paywindow.errors import Transient
+from paywindow.receipts import fonts
+
+#: Bounds the damage of a renderer that hangs; an ordinary receipt takes a tenth of a second.
+TIMEOUT_SECONDS = 30.0
+_STDERR_TAIL = 2000
+
+_OPTIONS = {
+    "page-size": "A4",
+    "margin-top": "18mm",
+    "margin-bottom": "20mm",
+    "margin-left": "18mm",
+    "margin-right": "18mm",
+    "encoding": "utf-8",
+    "disable-javascript": "",
+    # Its default is to wait 200 ms for scripts, which are off.
+    "javascript-delay": "0",
+    "disable-local-file-access": "",
+    "disable-plugins": "",
+    # A proxy that cannot exist, also for names: whatever a document refers to stays unfetched.
+    "proxy": "http://127.0.0.1:0",
+    "proxy-hostname-lookup": "",
+}
+
+
+class RenderTimeout(Transient):
+    """The renderer did not finish within its time limit and was killed."""
+
+
+class RenderFailed(Transient):
+    """The renderer is missing, crashed, or gave no PDF; the message ends with what it wrote to stderr."""
+
+
+def html_to_pdf(html: str, *, timeout_seconds: float = TIMEOUT_SECONDS, executable: str | None = None) -> bytes:
+    """Render one HTML document on A4.
+
+    ``executable``: path of wkhtmltopdf; found on PATH when not given. Blocks for at most ``timeout_seconds``.
+    Raises :class:`RenderTimeout` and :class:`RenderFailed`.
+    """
+    command = _command(executable)
+    with tempfile.TemporaryDirectory(prefix="paywindow-render-") as scratch:
+        code, pdf, stderr = _run(command, html.encode(), _environment(scratch), timeout_seconds)
+    if code != 0 or not pdf.startswith(b"%PDF-"):
+        tail = stderr.decode("utf-8", errors="replace")[-_STDERR_TAIL:].strip()
+        raise RenderFailed(f"wkhtmltopdf ended with code {code} and {len(pdf)} bytes: {tail or 'no message'}")
+    return pdf
+
+
+def _command(executable: str | None) -> list[str]:
+    path = executable or shutil.which("wkhtmltopdf")
+    if path is None:
+        raise RenderFailed("wkhtmltopdf is not on PATH; on Debian: apt-get install wkhtmltopdf")
+    try:
+        configuration = pdfkit.configuration(wkhtmltopdf=path)
+    except OSError as error:
+        raise RenderFailed(f"wkhtmltopdf cannot be read at {path}") from error
+    # An empty document: the real one goes to stdin, and pdfkit never looks for options in it.
+    command: list[str] = pdfkit.PDFKit("", "string", options=_OPTIONS, configuration=configuration).command()
+    return command
+
+
+def _environment(scratch: str) -> dict[str, str]:
+    return {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "HOME": scratch,
+        "TMPDIR": scratch,
+        "XDG_RUNTIME_DIR": scratch,
+        "LANG": "C.UTF-8",
+        "QT_QPA_PLATFORM": "offscreen",
+        "FONTCONFIG_FILE": str(fonts.CONFIGURATION),
+    }
+
+
+def _run(command: list[str], stdin: bytes, environment: dict[str, str], timeout: float) -> tuple[int, bytes, bytes]:
+    try:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environment,
+            # Its own group, so that a kill reaches what it may have started.
+            process_group=0,
+        )
+    except OSError as error:
+        raise RenderFailed(f"{command[0]} cannot be started: {error.strerror}") from error
+    with process:
+        try:
+            stdout, stderr = process.communicate(stdin, timeout=timeout)
+        except subprocess.TimeoutExpired as error:
+            raise RenderTimeout(f"wkhtmltopdf did not finish within {timeout:g} s") from error
+        finally:
+            # Also when this thread is interrupted (a worker's time limit or shutdown): nothing may be left running.
+            if process.returncode is None:
+                os.killpg(process.pid, signal.SIGKILL)
+    return process.returncode, stdout, stderr

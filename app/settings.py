@@ -1,0 +1,234 @@
+"""All settings, typed, in one place, read from the environment.
+
+Any name may be given as ``NAME_FILE`` with the path of a file that holds the value (Docker and Kubernetes secrets).
+References to secret managers (``op://``, ``vault://``) are refused rather than used literally. All problems are reported
+together, by name, and never with a value.
+"""
+
+import os
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit, urlunsplit
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+
+from paywindow.clock import CLOCK_FILE_VARIABLE
+from paywindow.keys import ServiceKey
+
+STRIPE_API = "https://api.stripe.com"
+
+
+class Role(StrEnum):
+    """Which process reads the settings: each needs its own part, and only that part is demanded."""
+
+    FRONT = "front"
+    WORKER = "worker"
+    SCHEDULER = "scheduler"
+    MIGRATE = "migrate"
+
+
+REQUIRED: dict[Role, tuple[str, ...]] = {
+    Role.FRONT: ("redis_url", "stripe_webhook_secret", "service_keys", "buyer_token_secrets", "public_url"),
+    Role.WORKER: ("redis_url", "database_url", "stripe_secret_key", "buyer_token_secrets", "public_url"),
+    Role.SCHEDULER: ("redis_url",),
+    Role.MIGRATE: ("database_url",),
+}
+
+
+class SettingsError(Exception):
+    """The environment is not usable; ``problems`` has one sentence per variable, without values."""
+
+    def __init__(self, problems: list[str]):
+        super().__init__("The settings cannot be used:\n" + "\n".join(f"  {problem}" for problem in problems))
+        self.problems = problems
+
+
+def _split(value: Any) -> Any:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def _http_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment or parts.username:
+        raise ValueError("must be an http(s) URL without user, query or fragment")
+    return value.rstrip("/")
+
+
+def _timezone(value: str) -> str:
+    if value not in available_timezones():
+        raise ValueError("must be an IANA time zone such as Europe/Berlin")
+    return value
+
+
+Texts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split)]
+Keys = Annotated[
+    tuple[ServiceKey, ...],
+    NoDecode,
+    BeforeValidator(lambda value: tuple(ServiceKey.parse(part) for part in _split(value))),
+]
+HttpUrl = Annotated[str, AfterValidator(_http_url)]
+Urls = Annotated[tuple[HttpUrl, ...], NoDecode, BeforeValidator(_split)]
+
+
+class Settings(BaseSettings):
+    """Everything that can be configured. Field names in upper case are the environment's names."""
+
+    model_config = SettingsConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True, env_ignore_empty=True)
+
+    # Postgres and Redis
+    database_url: SecretStr | None = None
+    database_pool_size: int = Field(default=10, ge=1, le=200)
+    redis_url: SecretStr | None = None
+    redis_state_url: SecretStr | None = None
+
+    # Stripe
+    stripe_secret_key: SecretStr | None = None
+    stripe_webhook_secret: Secrets = ()
+    stripe_api_base: HttpUrl = STRIPE_API
+    stripe_timeout_seconds: int = Field(default=10, ge=1, le=60)
+
+    # The payment window
+    payment_window_minutes: int = Field(default=1440, ge=30, le=1440)
+    payment_late_grace_seconds: int = Field(default=0, ge=0, le=3600)
+    payment_late_policy: Literal["refund", "accept", "hold"] = "refund"
+    payment_method_types: Texts = ("card",)
+
+    # The front end
+    public_url: HttpUrl | None = None
+    front_host: str = "127.0.0.1"
+    front_port: int = Field(default=8080, ge=0, le=65535)
+    front_wait_seconds: int = Field(default=10, ge=0, le=60)
+    front_max_body_bytes: int = Field(default=65_536, ge=1024)
+    webhook_max_body_bytes: int = Field(default=1_048_576, ge=65_536)
+    webhook_tolerance_seconds: int = Field(default=300, ge=1, le=3600)
+    service_keys: Keys = ()
+    buyer_token_secrets: Secrets = ()
+    buyer_token_days: int = Field(default=14, ge=0, le=365)
+    checkout_return_url: HttpUrl | None = None
+    checkout_cancel_url: HttpUrl | None = None
+    checkout_url_allow_list: Urls = ()
+
+    # Receipts
+    receipt_prefix: str = Field(default="R", pattern=r"^[A-Z0-9]{1,8}$")
+    receipt_timezone: Annotated[str, AfterValidator(_timezone)] = "UTC"
+    receipt_template_version: str = Field(default="2026-11-01", pattern=r"^\d{4}-\d{2}-\d{2}$")
+    receipt_issuer_name: str = "Unnamed marketplace"
+    receipt_issuer_address: Texts = ()
+    receipt_issuer_tax_id: str | None = None
+    receipt_issuer_email: str | None = None
+    receipt_folder: Path = Path("receipts")
+    receipt_url_secret: SecretStr | None = None
+    receipt_url_seconds: int = Field(default=300, ge=10, le=86_400)
+
+    # Logs
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    # Tests and rehearsals only
+    paywindow_clock_file: Path | None = None
+
+    @classmethod
+    def load(cls, role: Role, environment: Mapping[str, str] | None = None) -> Self:
+        """Read and check the settings that a role needs.
+
+        Raises :class:`SettingsError` with every problem at once.
+        """
+        values, problems = _read(cls, os.environ if environment is None else environment)
+        refused = {problem.split(":")[0] for problem in problems}
+        problems += [
+            f"{name.upper()}: is required by the {role}"
+            for name in REQUIRED[role]
+            if name not in values and name.upper() not in refused
+        ]
+        try:
+            settings = cls(**values)  # type: ignore[arg-type] # texts; pydantic turns them into the fields' types
+        except ValidationError as error:
+            problems += map(_sentence, error.errors())
+        if problems:
+            raise SettingsError(sorted(problems))
+        return settings
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        **_: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what :meth:`load` read: the environment is looked at in one place."""
+        return (init_settings,)
+
+    @model_validator(mode="after")
+    def _live_money_stays_at_stripe(self) -> Self:
+        problems = []
+        if self.live and self.stripe_api_base != STRIPE_API:
+            problems.append("STRIPE_API_BASE: a live key may only be used with Stripe itself")
+        if self.live and self.paywindow_clock_file:
+            problems.append(f"{CLOCK_FILE_VARIABLE}: refused with a live key")
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+    @property
+    def live(self) -> bool:
+        """Whether the key moves real money (``sk_live_`` or ``rk_live_``)."""
+        key = self.stripe_secret_key
+        return key is not None and key.get_secret_value().startswith(("sk_live_", "rk_live_"))
+
+    @property
+    def state_url(self) -> str:
+        """The Redis database of published state: ``REDIS_STATE_URL``, else the one after the broker's."""
+        if self.redis_state_url is not None:
+            return self.redis_state_url.get_secret_value()
+        parts = urlsplit(secret(self.redis_url))
+        number = int(parts.path.strip("/") or 0)
+        return urlunsplit(parts._replace(path=f"/{number + 1}"))
+
+    @property
+    def timezone(self) -> ZoneInfo:
+        """The zone whose calendar numbers the receipts."""
+        return ZoneInfo(self.receipt_timezone)
+
+    @property
+    def public(self) -> str:
+        """The front end's address as buyers see it, without a trailing slash."""
+        if self.public_url is None:
+            raise SettingsError(["PUBLIC_URL: is required"])
+        return self.public_url
+
+
+def secret(value: SecretStr | None) -> str:
+    """The text of a secret that :meth:`Settings.load` demanded for this role."""
+    if value is None:
+        raise SettingsError(["a setting that this process needs is missing"])
+    return value.get_secret_value()
+
+
+def _read(cls: type[Settings], environment: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
+    values: dict[str, str] = {}
+    problems: list[str] = []
+    for field in cls.model_fields:
+        name = field.upper()
+        value, path = environment.get(name), environment.get(f"{name}_FILE")
+        if value and path:
+            problems.append(f"{name}: given twice, as {name} and as {name}_FILE")
+        elif path:
+            try:
+                value = Path(path).read_text().strip()
+            except (OSError, UnicodeDecodeError) as error:
+                problems.append(f"{name}: {name}_FILE cannot be read ({type(error).__name__})")
+        if value and value.startswith(("op://", "vault://")):
+            problems.append(f"{name}: references to secret managers are not resolved here; use {name}_FILE")
+        elif value:
+            values[field] = value
+    return values, problems
+
+
+def _sentence(error: Any) -> str:
+    place = ".".join(str(part) for part in error["loc"][:1]).upper()
+    message = str(error["msg"]).removeprefix("Value error, ")
+    return f"{place}: {message}" if place else message

@@ -1,0 +1,188 @@
+"""The state machine of a payment session: one table, and nothing else assigns a status.
+
+A cell answers what an event means for a session in a status:
+
+* ``to(status)``: the session moves there;
+* ``stay``: the event is right and is recorded, the status remains;
+* ``past``: it already happened, or no longer matters: nothing is written;
+* ``hold``: money or a fact that an operator must judge: timers and settlement stop, the status remains;
+* ``refuse(code)``: the caller is told no, with that error code.
+
+Every cell is explicit. ``python -m paywindow.states`` prints the table as ``docs/states.md``.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Status(StrEnum):
+    """Where a payment session stands."""
+
+    PENDING = "pending"
+    PROCESSING = "processing"
+    FAILED = "failed"
+    COMPLETED = "completed"
+    EXPIRED = "expired"
+    CANCELED = "canceled"
+
+
+class Event(StrEnum):
+    """What can happen to a payment session."""
+
+    PAGE_OPENED = "page_opened"
+    PAGE_REFUSED = "page_refused"
+    SUBMITTED = "submitted"
+    PAID = "paid"
+    PAID_LATE = "paid_late"
+    PAID_TWICE = "paid_twice"
+    PAID_MISMATCHED = "paid_mismatched"
+    PAID_CANCELED = "paid_canceled"
+    DECLINED = "declined"
+    CONFIRMATION_FAILED = "confirmation_failed"
+    PAGE_EXPIRED = "page_expired"
+    CANCEL = "cancel"
+
+
+class Kind(StrEnum):
+    """What a cell of the table answers."""
+
+    MOVE = "move"
+    STAY = "stay"
+    PAST = "past"
+    HOLD = "hold"
+    REFUSE = "refuse"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One cell. ``status`` is set for a move; ``code`` (see :data:`paywindow.errors.PROBLEMS`) for a refusal."""
+
+    kind: Kind
+    status: Status | None = None
+    code: str | None = None
+
+    def __str__(self) -> str:
+        if self.status:
+            return f"→ {self.status}"
+        return f"refuse: {self.code}" if self.code else self.kind.value
+
+
+def _to(status: Status) -> Answer:
+    return Answer(Kind.MOVE, status)
+
+
+def _refuse(code: str) -> Answer:
+    return Answer(Kind.REFUSE, code=code)
+
+
+_STAY, _PAST, _HOLD = Answer(Kind.STAY), Answer(Kind.PAST), Answer(Kind.HOLD)
+_TO_PROCESSING, _TO_COMPLETED = _to(Status.PROCESSING), _to(Status.COMPLETED)
+_TO_FAILED, _TO_EXPIRED, _TO_CANCELED = _to(Status.FAILED), _to(Status.EXPIRED), _to(Status.CANCELED)
+
+MEANING: dict[Event, str] = {
+    Event.PAGE_OPENED: "Stripe opened the Checkout page of the current attempt",
+    Event.PAGE_REFUSED: "Stripe refused for good to open the page",
+    Event.SUBMITTED: "the buyer submitted a delayed payment: complete, not yet paid",
+    Event.PAID: "the right amount was charged in time, for the first time",
+    Event.PAID_LATE: "charged after the deadline and its grace",
+    Event.PAID_TWICE: "charged although this session or its auction is settled or taken",
+    Event.PAID_MISMATCHED: "charged another amount or currency than asked",
+    Event.PAID_CANCELED: "charged although the sale was called off",
+    Event.DECLINED: "a card was declined; the page stays payable",
+    Event.CONFIRMATION_FAILED: "the delayed payment did not come",
+    Event.PAGE_EXPIRED: "the page of the current attempt died unpaid at its deadline",
+    Event.CANCEL: "the marketplace calls the sale off, and the page is closed at Stripe",
+}
+
+_ORDER = (Status.PENDING, Status.PROCESSING, Status.FAILED, Status.COMPLETED, Status.EXPIRED, Status.CANCELED)
+_ROWS: dict[Event, tuple[Answer, Answer, Answer, Answer, Answer, Answer]] = {
+    # event: pending, processing, failed, completed, expired, canceled
+    Event.PAGE_OPENED: (_STAY, _PAST, _PAST, _PAST, _PAST, _PAST),
+    Event.PAGE_REFUSED: (_TO_FAILED, _PAST, _PAST, _PAST, _PAST, _PAST),
+    Event.SUBMITTED: (_TO_PROCESSING, _PAST, _TO_PROCESSING, _PAST, _HOLD, _HOLD),
+    Event.PAID: (_TO_COMPLETED, _TO_COMPLETED, _TO_COMPLETED, _PAST, _TO_COMPLETED, _HOLD),
+    Event.PAID_LATE: (_HOLD, _HOLD, _HOLD, _HOLD, _HOLD, _HOLD),
+    Event.PAID_TWICE: (_HOLD, _HOLD, _HOLD, _HOLD, _HOLD, _HOLD),
+    Event.PAID_MISMATCHED: (_HOLD, _HOLD, _HOLD, _HOLD, _HOLD, _HOLD),
+    Event.PAID_CANCELED: (_HOLD, _HOLD, _HOLD, _HOLD, _HOLD, _HOLD),
+    Event.DECLINED: (_TO_FAILED, _STAY, _STAY, _STAY, _STAY, _STAY),
+    Event.CONFIRMATION_FAILED: (_TO_FAILED, _TO_FAILED, _PAST, _PAST, _PAST, _PAST),
+    Event.PAGE_EXPIRED: (_TO_EXPIRED, _PAST, _TO_EXPIRED, _PAST, _PAST, _PAST),
+    Event.CANCEL: (
+        _TO_CANCELED,
+        _refuse("payment_processing"),
+        _TO_CANCELED,
+        _refuse("already_paid"),
+        _refuse("session_expired"),
+        _PAST,
+    ),
+}
+TABLE: dict[tuple[Event, Status], Answer] = {
+    (event, status): answer for event, row in _ROWS.items() for status, answer in zip(_ORDER, row, strict=True)
+}
+
+#: While an operator's decision is awaited, these answers stand in for the table's, whatever the status.
+HELD: dict[Event, Answer] = {
+    Event.PAGE_OPENED: _PAST,
+    Event.PAGE_REFUSED: _PAST,
+    Event.SUBMITTED: _HOLD,
+    Event.PAID: _HOLD,
+    Event.PAID_LATE: _HOLD,
+    Event.PAID_TWICE: _HOLD,
+    Event.PAID_MISMATCHED: _HOLD,
+    Event.PAID_CANCELED: _HOLD,
+    Event.DECLINED: _STAY,
+    Event.CONFIRMATION_FAILED: _STAY,
+    Event.PAGE_EXPIRED: _PAST,
+    Event.CANCEL: _refuse("session_held"),
+}
+
+#: Moves that set the auction free again.
+RELEASES = frozenset({Event.PAGE_REFUSED, Event.PAGE_EXPIRED, Event.CANCEL})
+
+#: The statuses in which a Checkout page may be payable.
+PAYABLE = frozenset({Status.PENDING, Status.FAILED})
+
+
+def answer(event: Event, status: Status, *, held: bool = False) -> Answer:
+    """What ``event`` means for a session in ``status``, held or not."""
+    return HELD[event] if held else TABLE[event, status]
+
+
+def as_markdown() -> str:
+    """The matrix as the document that ``docs/states.md`` holds."""
+    head = [
+        "# The states of a payment session",
+        "",
+        "Generated by `python -m paywindow.states`; a test compares it with the code.",
+        "",
+        "Each cell answers what an event means in a status: a move (`→`), `stay` (recorded, the status remains), `past`",
+        "(already so, or no longer of interest: nothing is written), `hold` (kept for an operator to judge), or a refusal.",
+        "",
+        "The last column holds in any status while the session is held.",
+        "",
+        "| event | meaning | " + " | ".join(_ORDER) + " | held |",
+        "| --- | --- |" + " --- |" * (len(_ORDER) + 1),
+    ]
+    rows = [
+        f"| `{event}` | {MEANING[event]} | "
+        + " | ".join([*(str(TABLE[event, status]) for status in _ORDER), str(HELD[event])])
+        + " |"
+        for event in Event
+    ]
+    moves = sorted(
+        {(s, a.status) for (_, s), a in TABLE.items() if a.status}, key=lambda m: [_ORDER.index(x) for x in m]
+    )
+    diagram = [
+        "",
+        "```mermaid",
+        "stateDiagram-v2",
+        "    [*] --> pending",
+        *(f"    {a} --> {b}" for a, b in moves),
+        "```",
+    ]
+    return "\n".join([*head, *rows, *diagram, ""])
+
+
+if __name__ == "__main__":
+    print(as_markdown(), end="")  # noqa: T201 - printing is what this command is for

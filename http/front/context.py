@@ -1,0 +1,101 @@
+"""What every handler of a front process shares."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import redis.asyncio
+from aiohttp import web
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from paywindow.enqueue import Enqueuer
+from paywindow.front.snapshots import SnapshotReader
+from paywindow.front.urls import AllowList
+from paywindow.front.waiting import Waiter
+from paywindow.keys import BuyerTokens
+from paywindow.settings import Settings, secret
+
+#: Seconds that one command to Redis, or one connection, may take.
+_TIMEOUT_SECONDS = 5.0
+_CONNECT_SECONDS = 2.0
+_STATE_CONNECTIONS = 20
+
+
+@dataclass(slots=True)
+class Front:
+    """Settings, Redis and the parts built on it. Lives as long as the application; use it through :data:`FRONT`."""
+
+    settings: Settings
+    broker: "redis.asyncio.Redis"
+    state: "redis.asyncio.Redis"
+    enqueuer: Enqueuer
+    waiter: Waiter
+    snapshots: SnapshotReader
+    tokens: BuyerTokens
+    allowed_urls: AllowList
+    webhook_secrets: tuple[str, ...]
+
+    @property
+    def public(self) -> str:
+        """The front end's address as buyers see it."""
+        return self.settings.public
+
+    @property
+    def root(self) -> str:
+        """The path under which the front end is public, without a trailing slash; empty for a host of its own."""
+        return urlsplit(self.public).path
+
+    @property
+    def secure(self) -> bool:
+        """Whether buyers come over https, so that cookies can demand it."""
+        return self.public.startswith("https:")
+
+
+FRONT: web.AppKey[Front] = web.AppKey("front", Front)
+
+
+def make(settings: Settings) -> Front:
+    """Build a process' shared parts. Connects to nothing yet."""
+    # No retries: a repeated EXEC would queue its messages twice.
+    broker = redis.asyncio.Redis.from_url(secret(settings.redis_url), retry=Retry(NoBackoff(), 0), **_connection())
+    pool = redis.asyncio.BlockingConnectionPool.from_url(
+        settings.state_url,
+        max_connections=_STATE_CONNECTIONS,
+        timeout=_TIMEOUT_SECONDS,
+        decode_responses=True,
+        retry=Retry(NoBackoff(), 1),
+        **_connection(),
+    )
+    state = redis.asyncio.Redis.from_pool(pool)
+    enqueuer, waiter = Enqueuer(broker), Waiter(state)
+    return Front(
+        settings=settings,
+        broker=broker,
+        state=state,
+        enqueuer=enqueuer,
+        waiter=waiter,
+        snapshots=SnapshotReader(state, waiter, enqueuer, seconds=settings.front_wait_seconds),
+        tokens=BuyerTokens([token.get_secret_value() for token in settings.buyer_token_secrets]),
+        allowed_urls=AllowList.of(settings),
+        webhook_secrets=tuple(each.get_secret_value() for each in settings.stripe_webhook_secret),
+    )
+
+
+@asynccontextmanager
+async def running(front: Front) -> AsyncIterator[None]:
+    """Listen while the application runs; on the way out send what was taken, then close the connections."""
+    front.waiter.start()
+    try:
+        yield
+    finally:
+        await front.waiter.close()
+        await front.enqueuer.close()
+        await front.broker.aclose()
+        await front.state.aclose()
+
+
+def _connection() -> dict[str, Any]:
+    return {"socket_timeout": _TIMEOUT_SECONDS, "socket_connect_timeout": _CONNECT_SECONDS, "protocol": 2}

@@ -1,0 +1,75 @@
+"""The types of request fields: what a value must look like, and the sentence that says so when it does not."""
+
+import re
+import unicodedata
+from decimal import Decimal
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, Field, StrictStr, ValidationInfo, WithJsonSchema
+
+from paywindow import money
+from paywindow.front import locales
+from paywindow.front.urls import AllowList
+
+MAX_DESCRIPTION = 250
+MAX_EMAIL = 254
+
+UUID_PATTERN = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
+_EMAIL = re.compile(
+    r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@(?=[^@]{4,})"
+    r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)+"
+)
+#: Controls, surrogates, line and paragraph separators; and the marks that reverse the direction of what follows.
+_UNPRINTABLE = ("Cc", "Cs", "Zl", "Zp")
+_DIRECTION_MARKS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+def _uuid(value: str) -> str:
+    if not re.fullmatch(UUID_PATTERN, value):
+        raise ValueError("must be a UUID in canonical form (lower case, 8-4-4-4-12)")
+    return value
+
+
+def _number(value: Any) -> Decimal:
+    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+        raise ValueError("must be a JSON number")  # noqa: TRY004 - pydantic turns ValueError into a broken rule
+    return Decimal(value)
+
+
+def _printable(value: str) -> str:
+    if any(unicodedata.category(c) in _UNPRINTABLE or c in _DIRECTION_MARKS for c in value):
+        raise ValueError("must not contain control characters")
+    return value
+
+
+def _not_blank(value: str) -> str:
+    if not value.strip():
+        raise ValueError("must not be blank")
+    return value
+
+
+def _email(value: str) -> str:
+    if len(value) > MAX_EMAIL or not _EMAIL.fullmatch(value) or ".." in value:
+        raise ValueError("must be an e-mail address")
+    return value
+
+
+def _currency(value: str) -> str:
+    return money.currency(value).code
+
+
+def _allowed_url(value: str, info: ValidationInfo[AllowList]) -> str:
+    return info.context.check(value)
+
+
+Uuid = Annotated[
+    StrictStr, AfterValidator(_uuid), WithJsonSchema({"type": "string", "format": "uuid", "pattern": UUID_PATTERN})
+]
+Amount = Annotated[Decimal, BeforeValidator(_number), WithJsonSchema({"type": "number", "examples": [275.50]})]
+Url = Annotated[StrictStr, AfterValidator(_allowed_url), WithJsonSchema({"type": "string", "format": "uri"})]
+Description = Annotated[
+    StrictStr, Field(max_length=MAX_DESCRIPTION), AfterValidator(_not_blank), AfterValidator(_printable)
+]
+Email = Annotated[StrictStr, AfterValidator(_email), WithJsonSchema({"type": "string", "format": "email"})]
+Currency = Annotated[StrictStr, AfterValidator(_currency)]
+Locale = Annotated[StrictStr, AfterValidator(locales.normalised)]

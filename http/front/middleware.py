@@ -1,0 +1,96 @@
+"""Around every handler: a request id, errors as problem+json (or as a page, for browsers), and the headers of all
+answers."""
+
+import logging
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+from aiohttp.abc import AbstractAccessLogger
+from redis.exceptions import RedisError
+
+from paywindow.enqueue import NotEnqueued
+from paywindow.errors import Problem, Transient
+from paywindow.front import headers, pages
+from paywindow.front.answers import problem_response
+
+log = logging.getLogger(__name__)
+access_log = logging.getLogger("paywindow.front.access")
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+REQUEST_ID = web.RequestKey("request_id", str)
+
+_SECURITY_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    # Tokens travel in one URL of the buyer's page; no other site may learn it.
+    "Referrer-Policy": "no-referrer",
+    "X-Frame-Options": "DENY",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
+_CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+#: Paths that people open in a browser.
+_PAGES = ("/pay/", "/payments/receipts/")
+
+
+@web.middleware
+async def request_ids(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Give the request its id before anything else can log about it."""
+    request[REQUEST_ID] = headers.request_id(request)
+    return await handler(request)
+
+
+@web.middleware
+async def problems(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Turn what handlers raise into answers. Nothing of an unexpected error reaches the caller but the request's id."""
+    allow = {}
+    try:
+        return await handler(request)
+    except Problem as error:
+        problem = error
+    except (NotEnqueued, RedisError, Transient) as error:
+        log.warning("request %s: unavailable: %s", request[REQUEST_ID], type(error.__cause__ or error).__name__)
+        problem = Problem("unavailable", "The queue cannot be reached right now; nothing was lost, try again.")
+    except web.HTTPNotFound:
+        problem = Problem("not_found", "There is nothing at this address.")
+    except web.HTTPMethodNotAllowed as error:
+        allow = {"Allow": ", ".join(sorted(error.allowed_methods))}
+        problem = Problem("method_not_allowed", f"{request.method} is not allowed here.")
+    except web.HTTPException:
+        raise
+    except Exception:
+        log.exception("request %s failed", request[REQUEST_ID])
+        problem = Problem("internal_error", "The error is on record.", requestId=request[REQUEST_ID])
+    response = pages.problem_page(request, problem) if _wants_page(request) else problem_response(problem)
+    response.headers.update(allow)
+    return response
+
+
+async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
+    """``on_response_prepare``: what every answer carries, static files included."""
+    response.headers["X-Request-Id"] = request[REQUEST_ID]
+    response.headers.update(_SECURITY_HEADERS)
+    if response.content_type != "application/pdf":  # a browser's own viewer would be subject to it
+        response.headers["Content-Security-Policy"] = _CONTENT_SECURITY_POLICY
+
+
+class AccessLogger(AbstractAccessLogger):
+    """One line per request. Never the query, a referrer, a cookie or a body: tokens live there."""
+
+    def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
+        """Called by aiohttp when the answer is out; ``time`` in seconds."""
+        access_log.info(
+            "%s %s %d %.1fms %s",
+            request.method,
+            request.rel_url.raw_path,
+            response.status,
+            time * 1000,
+            request.get(REQUEST_ID, "-"),
+        )
+
+
+def _wants_page(request: web.Request) -> bool:
+    return request.path.startswith(_PAGES) and "text/html" in request.headers.get("Accept", "")

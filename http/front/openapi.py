@@ -1,0 +1,226 @@
+"""The OpenAPI 3.1 document, generated from the request and response models."""
+
+from collections.abc import Iterable
+from functools import cache
+from typing import Any
+
+from aiohttp import web
+from pydantic import BaseModel
+from pydantic.json_schema import JsonSchemaMode, models_json_schema
+
+from paywindow import __version__, jsons
+from paywindow.errors import PROBLEMS
+from paywindow.front import requests, responses
+from paywindow.front.answers import PROBLEM_JSON, json_text
+
+_REFERENCE = "#/components/schemas/{model}"
+
+_KEY: list[dict[str, list[str]]] = [{"serviceKey": []}]
+_KEY_OR_BUYER: list[dict[str, list[str]]] = [*_KEY, {"buyerToken": []}]
+
+_ID = {"name": "id", "in": "path", "required": True, "schema": {"type": "string", "format": "uuid"}}
+_IDEMPOTENCY_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "description": "The same key and body give the same outcome again; another body is a 409.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+}
+_PREFER = {
+    "name": "Prefer",
+    "in": "header",
+    "description": "`wait=N`: wait up to N seconds for the outcome before answering 202 (RFC 7240); capped.",
+    "schema": {"type": "string", "examples": ["wait=5"]},
+}
+_IF_NONE_MATCH = {"name": "If-None-Match", "in": "header", "schema": {"type": "string"}}
+_SIGNATURE = {"name": "Stripe-Signature", "in": "header", "required": True, "schema": {"type": "string"}}
+
+_READ_PROBLEMS = ["unauthenticated", "forbidden", "not_found", "unavailable", "timed_out"]
+_COMMAND_PROBLEMS = [
+    "malformed_json",
+    "invalid_header",
+    "unauthenticated",
+    "forbidden",
+    "body_too_large",
+    "unsupported_media_type",
+    "invalid_request",
+    "idempotency_key_reused",
+    "internal_error",
+    "unavailable",
+]
+
+
+@cache
+def document() -> dict[str, Any]:
+    """The whole document, as plain JSON values. The same object each time: copy before changing it."""
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "paywindow",
+            "version": __version__,
+            "description": "Checkout and payment processing for auction marketplaces, with a deadline. "
+            "Money is an exact JSON number in the currency's decimals; times are RFC 3339 in UTC.",
+        },
+        "paths": _paths(),
+        "components": {"schemas": _schemas(), "securitySchemes": _security_schemes()},
+    }
+
+
+async def show(_: web.Request) -> web.Response:
+    """``GET /openapi.json``."""
+    return json_text(jsons.dumps(document()), headers={"Cache-Control": "public, max-age=300"})
+
+
+def _paths() -> dict[str, Any]:
+    return {
+        "/payments/checkout/create": {
+            "post": _operation(
+                "Open a payment window",
+                security=_KEY,
+                parameters=[_IDEMPOTENCY_KEY, _PREFER],
+                body=requests.CreateCheckout,
+                answers={
+                    201: responses.CheckoutCreated,
+                    200: responses.CheckoutCreated,
+                    202: responses.OperationPending,
+                },
+                problems=[*_COMMAND_PROBLEMS, "auction_taken", "stripe_refused"],
+            )
+        },
+        "/payments/checkout/{id}/cancel": {
+            "post": _operation(
+                "Call the sale off",
+                security=_KEY,
+                parameters=[_ID, _IDEMPOTENCY_KEY, _PREFER],
+                body=requests.CancelCheckout,
+                body_required=False,
+                answers={200: responses.CheckoutCanceled, 202: responses.OperationPending},
+                problems=[
+                    *_COMMAND_PROBLEMS,
+                    "not_found",
+                    "already_paid",
+                    "payment_processing",
+                    "session_expired",
+                    "session_held",
+                ],
+            )
+        },
+        "/payments/checkout/{id}/status": {
+            "get": _operation(
+                "How a session stands",
+                security=_KEY_OR_BUYER,
+                parameters=[_ID, _IF_NONE_MATCH],
+                answers={200: responses.SessionStatus, 304: None},
+                problems=_READ_PROBLEMS,
+            )
+        },
+        "/payments/operations/{id}": {
+            "get": _operation(
+                "The outcome of a command, with the command's own status and body",
+                security=_KEY,
+                parameters=[_ID],
+                answers={
+                    200: responses.CheckoutCreated,
+                    201: responses.CheckoutCreated,
+                    202: responses.OperationPending,
+                },
+                problems=_READ_PROBLEMS,
+            )
+        },
+        "/payments/receipts/{id}": {
+            "get": _operation(
+                "What a receipt says about itself",
+                security=_KEY_OR_BUYER,
+                parameters=[_ID],
+                answers={200: responses.ReceiptFound},
+                problems=_READ_PROBLEMS,
+            )
+        },
+        "/payments/receipts/{id}/download": {
+            "get": _operation(
+                "The receipt's file, by redirect to a short-lived address",
+                security=_KEY_OR_BUYER,
+                parameters=[_ID],
+                answers={302: None},
+                problems=_READ_PROBLEMS,
+            )
+        },
+        "/payments/webhooks/stripe": {
+            "post": _operation(
+                "Stripe's events",
+                security=[],
+                parameters=[_SIGNATURE],
+                answers={200: responses.WebhookReceived},
+                problems=["invalid_signature", "invalid_event", "body_too_large", "unavailable"],
+            )
+        },
+        "/healthz": {"get": _operation("The process is up", security=[], answers={200: None}, problems=[])},
+        "/readyz": {
+            "get": _operation("The process can work", security=[], answers={200: None, 503: None}, problems=[])
+        },
+    }
+
+
+def _operation(
+    summary: str,
+    *,
+    security: list[dict[str, list[str]]],
+    answers: dict[int, type[BaseModel] | None],
+    problems: Iterable[str],
+    parameters: list[dict[str, Any]] | None = None,
+    body: type[BaseModel] | None = None,
+    body_required: bool = True,
+) -> dict[str, Any]:
+    operation: dict[str, Any] = {"summary": summary, "security": security, "parameters": parameters or []}
+    if body is not None:
+        operation["requestBody"] = {"required": body_required, "content": _content("application/json", body)}
+    operation["responses"] = {**_answers(answers), **_problems(problems)}
+    return operation
+
+
+def _answers(answers: dict[int, type[BaseModel] | None]) -> dict[str, Any]:
+    return {
+        str(status): {"description": "No body of interest."}
+        if model is None
+        else {"description": (model.__doc__ or "").strip(), "content": _content("application/json", model)}
+        for status, model in answers.items()
+    }
+
+
+def _problems(codes: Iterable[str]) -> dict[str, Any]:
+    by_status: dict[str, list[str]] = {}
+    for code in codes:
+        status, title = PROBLEMS[code]
+        by_status.setdefault(str(int(status)), []).append(f"`{code}`: {title}.")
+    return {
+        status: {"description": " ".join(lines), "content": _content(PROBLEM_JSON, responses.ProblemDetails)}
+        for status, lines in sorted(by_status.items())
+    }
+
+
+def _content(media_type: str, model: type[BaseModel]) -> dict[str, Any]:
+    return {media_type: {"schema": {"$ref": _REFERENCE.format(model=model.__name__)}}}
+
+
+def _schemas() -> dict[str, Any]:
+    wanted: list[tuple[type[BaseModel], JsonSchemaMode]] = [
+        (requests.CreateCheckout, "validation"),
+        (requests.CancelCheckout, "validation"),
+        *((model, "serialization") for model in responses.MODELS),
+    ]
+    _, schema = models_json_schema(wanted, ref_template=_REFERENCE)
+    return dict(sorted(schema["$defs"].items()))
+
+
+def _security_schemes() -> dict[str, Any]:
+    return {
+        "serviceKey": {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "A service key (`pwk_...`) with the scope `checkout` for commands and `read` for reading.",
+        },
+        "buyerToken": {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "The signed token of one session; also taken from the query (`token`) and the cookie.",
+        },
+    }

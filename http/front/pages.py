@@ -1,0 +1,75 @@
+"""``GET /pay/{id}``: the buyer's page, which stays valid while Checkout pages come and go.
+
+The link that the buyer gets carries a token in its query. The first visit swaps it for a cookie and redirects to the
+clean address, so that the token is left neither in the history nor in a referrer. The page works without JavaScript.
+"""
+
+import uuid
+from typing import Any
+
+from aiohttp import hdrs, web
+
+from paywindow import jsons
+from paywindow.errors import Problem
+from paywindow.front import access, rendering
+from paywindow.front.context import FRONT, Front
+from paywindow.front.requests import path_id
+
+_DAY_SECONDS = 86_400
+
+#: What a person is told; whatever is not listed gets the last one.
+_MESSAGES = {
+    "unauthenticated": (
+        "This link does not work",
+        "It is incomplete, or its time is over. Open the link from your e-mail again.",
+    ),
+    "not_found": ("There is nothing here", "The address is wrong, or what was here is gone."),
+    "timed_out": ("This takes longer than it should", "Please reload the page in a moment."),
+    "unavailable": ("We cannot show this right now", "Please reload the page in a moment."),
+}
+_OTHERWISE = ("Something went wrong", "Please reload the page in a moment.")
+
+
+async def show(request: web.Request) -> web.Response:
+    """Swap the token, or show the session."""
+    session_id = path_id(request.match_info["id"])
+    if "token" in request.query:
+        return _swap(request, session_id)
+    view = await access.buyer_view(request, session_id)
+    front = request.app[FRONT]
+    html = rendering.payment_page(jsons.loads(view.buyer), etag=view.etag("buyer"), root=front.root)
+    return _html(html, 200)
+
+
+def problem_page(request: web.Request, problem: Problem) -> web.Response:
+    """An error for people: no codes, no details, what to do."""
+    title, text = _MESSAGES.get(problem.code, _OTHERWISE)
+    root = request.app[FRONT].root
+    return _html(rendering.problem_page(title, text, root=root), problem.status)
+
+
+def _swap(request: web.Request, session_id: uuid.UUID) -> web.Response:
+    if access.token_sessions(request) != [session_id]:
+        raise Problem("unauthenticated", "The token does not open this session.")
+    front = request.app[FRONT]
+    response = web.Response(
+        status=303, headers={hdrs.LOCATION: f"{front.root}/pay/{session_id}", hdrs.CACHE_CONTROL: "no-store"}
+    )
+    response.set_cookie(access.cookie_name(session_id), request.query["token"], **_cookie(front))
+    return response
+
+
+def _cookie(front: Front) -> dict[str, Any]:
+    # The longest window is a day. The token itself decides when it is over; the cookie only must not go earlier.
+    days = front.settings.buyer_token_days + 1
+    return {
+        "max_age": days * _DAY_SECONDS,
+        "path": "/",
+        "httponly": True,
+        "samesite": "Lax",
+        "secure": front.secure,
+    }
+
+
+def _html(text: str, status: int) -> web.Response:
+    return web.Response(text=text, status=status, content_type="text/html", headers={"Cache-Control": "no-store"})

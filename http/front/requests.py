@@ -1,0 +1,147 @@
+"""What the marketplace may send: the request models, and all broken rules of a request at once.
+
+Unknown fields are refused (a misspelt ``latePolicy`` would otherwise be a silent default), nothing is converted, and
+money is a JSON number. Fields are validated in the order in which they are declared, so a rule may look at the fields
+before it.
+"""
+
+import re
+import uuid
+from decimal import Decimal
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, ValidationError, ValidationInfo, field_validator
+from pydantic.alias_generators import to_camel
+
+from paywindow import money
+from paywindow.errors import Problem
+from paywindow.front.fields import UUID_PATTERN, Amount, Currency, Description, Email, Locale, Url, Uuid
+from paywindow.front.urls import AllowList
+from paywindow.messages import CheckoutRequest
+from paywindow.settings import Settings
+
+
+class _Request(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel, hide_input_in_errors=True)
+
+
+class CreateCheckout(_Request):
+    """Open a payment window for an auction win."""
+
+    auction_id: Uuid = Field(description="The auction that was won; at most one open payment session each.")
+    buyer_id: Uuid
+    currency: Currency = Field(
+        description="Upper-case ISO 4217 code of a currency that Stripe charges.", examples=["USD"]
+    )
+    amount: Amount = Field(description="What the buyer pays, with at most the currency's decimals.")
+    maker_id: Uuid | None = Field(None, description="The seller.")
+    platform_fee: Amount | None = Field(None, description="The platform's share of the amount.")
+    description: Description | None = Field(None, description="What was bought, as the buyer sees it.")
+    buyer_email: Email | None = Field(None, description="Pre-filled on the Checkout page.")
+    locale: Locale | None = Field(None, description="`auto`, or a language tag such as `pt-BR`.")
+    return_url: Url | None = Field(None, description="Where the buyer goes after paying; must match the allow-list.")
+    cancel_url: Url | None = Field(
+        None, description="Where the buyer goes on leaving the page; must match the allow-list."
+    )
+    late_policy: Literal["refund", "accept", "hold"] | None = Field(
+        None, description="What happens to money charged after the deadline; configured default."
+    )
+    window_minutes: Annotated[StrictInt, Field(ge=30, le=1440)] | None = Field(
+        None, description="How long the buyer has; configured default."
+    )
+
+    @field_validator("amount")
+    @classmethod
+    def _chargeable(cls, value: Decimal, info: ValidationInfo) -> Decimal:
+        if code := info.data.get("currency"):
+            money.chargeable(value, code)
+        return value
+
+    @field_validator("platform_fee")
+    @classmethod
+    def _within_the_amount(cls, value: Decimal | None, info: ValidationInfo) -> Decimal | None:
+        code, amount = info.data.get("currency"), info.data.get("amount")
+        if value is None or code is None:
+            return value
+        fee = money.to_minor(value, code)
+        if fee < 0:
+            raise ValueError("must not be negative")
+        if amount is not None and fee > money.to_minor(amount, code):
+            raise ValueError("must not exceed the amount")
+        return value
+
+    def command(self, settings: Settings) -> CheckoutRequest:
+        """The message's form: minor units, and the configured defaults filled in, so that a replay cannot change
+        them."""
+        return CheckoutRequest(
+            auction_id=self.auction_id,
+            buyer_id=self.buyer_id,
+            amount_minor=money.to_minor(self.amount, self.currency),
+            currency=self.currency,
+            late_policy=self.late_policy or settings.payment_late_policy,
+            window_minutes=self.window_minutes or settings.payment_window_minutes,
+            maker_id=self.maker_id,
+            platform_fee_minor=None if self.platform_fee is None else money.to_minor(self.platform_fee, self.currency),
+            description=self.description,
+            buyer_email=self.buyer_email,
+            locale=self.locale,
+            return_url=self.return_url,
+            cancel_url=self.cancel_url,
+        )
+
+
+class CancelCheckout(_Request):
+    """Call a sale off."""
+
+    reason: Description | None = Field(None, description="Why, for the record.")
+
+
+def create_checkout(document: Any, allowed: AllowList) -> CreateCheckout:
+    """Validate a create request. Raises :class:`~paywindow.errors.Problem` with every broken rule."""
+    return _validated(CreateCheckout, document, allowed)
+
+
+def cancel_checkout(document: Any) -> CancelCheckout:
+    """Validate a cancel request. Raises :class:`~paywindow.errors.Problem` with every broken rule."""
+    return _validated(CancelCheckout, document, None)
+
+
+def path_id(text: str) -> uuid.UUID:
+    """The id in a path. Raises ``not_found``: nothing can have an id that is not a canonical UUID."""
+    if not re.fullmatch(UUID_PATTERN, text):
+        raise Problem("not_found", "Ids are UUIDs in canonical form (lower case, 8-4-4-4-12).")
+    return uuid.UUID(text)
+
+
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+def _validated(model: type[_Model], document: Any, allowed: AllowList | None) -> _Model:
+    try:
+        return model.model_validate(document, context=allowed)
+    except ValidationError as error:
+        rules = [
+            {"field": ".".join(map(str, each["loc"])), "rule": _rule(each)}
+            for each in error.errors(include_url=False, include_input=False)
+        ]
+    names = ", ".join(rule["field"] for rule in rules if rule["field"])
+    detail = f"These fields break a rule: {names}." if names else "The body must be a JSON object."
+    raise Problem("invalid_request", detail, errors=rules)
+
+
+def _rule(error: Any) -> str:
+    """The rule in one sentence, never with the value that broke it."""
+    context = error.get("ctx", {})
+    sentences = {
+        "missing": "is required",
+        "extra_forbidden": "is not a known field",
+        "string_type": "must be a string",
+        "int_type": "must be an integer",
+        "literal_error": f"must be one of {context.get('expected')}",
+        "greater_than_equal": f"must be at least {context.get('ge')}",
+        "less_than_equal": f"must be at most {context.get('le')}",
+        "string_too_long": f"must not exceed {context.get('max_length')} characters",
+        "model_type": "must be a JSON object",
+        "value_error": str(context.get("error")),
+    }
+    return sentences.get(error["type"]) or str(error["msg"])

@@ -1,0 +1,182 @@
+"""What the API answers, as models: the source of the response schemas in the OpenAPI document.
+
+The workers write these documents; the front end passes them on as they are.
+"""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic.alias_generators import to_camel
+
+from paywindow.states import Status
+
+Amount = Annotated[Decimal, WithJsonSchema({"type": "number", "examples": [275.50]})]
+
+
+class _Response(BaseModel):
+    model_config = ConfigDict(alias_generator=to_camel)
+
+
+class Failure(_Response):
+    """Why the last try failed."""
+
+    code: str
+    message: str
+
+
+class Hold(_Response):
+    """An operator is looking at the session; its timers and its settlement stand still."""
+
+    reason: str
+    since: datetime
+
+
+class PaymentSession(_Response):
+    """A payment window for an auction win."""
+
+    id: UUID
+    auction_id: UUID
+    buyer_id: UUID
+    maker_id: UUID | None
+    status: Status
+    amount: Amount
+    currency: str
+    description: str | None
+    locale: str | None
+    created_at: datetime
+    expires_at: datetime
+    completed_at: datetime | None
+    canceled_at: datetime | None
+    stripe_payment_intent_id: str | None
+    stripe_checkout_url: str | None = Field(description="Stripe's page, while it can be paid.")
+    closing: bool = Field(description="The deadline has passed, and Stripe is being asked whether money came in time.")
+    failure: Failure | None
+    hold: Hold | None
+    released: bool = Field(description="The auction is free for another payment session.")
+    version: int = Field(description="Grows with every visible change.")
+
+
+class Fees(_Response):
+    """What the payment cost. For the marketplace only."""
+
+    stripe_fee: Amount | None
+    platform_fee: Amount | None
+
+
+class Transaction(_Response):
+    """The payment that settled the session."""
+
+    id: UUID
+    status: str
+    fees: Fees | None = None
+
+
+class ReceiptLink(_Response):
+    """The session's receipt."""
+
+    id: UUID
+    number: str | None
+    ready: bool = Field(description="The file is stored.")
+    download_url: str | None
+
+
+class SessionStatus(_Response):
+    """How a session stands."""
+
+    payment_session: PaymentSession
+    transaction: Transaction | None
+    receipt: ReceiptLink | None
+
+
+class PaymentWindow(_Response):
+    """How long the buyer has."""
+
+    duration: str = Field(examples=["24:00:00"])
+    expires_at: datetime
+
+
+class CheckoutCreated(_Response):
+    """The session, and the links for the buyer. ``payUrl`` stays valid while Checkout pages come and go."""
+
+    payment_session: PaymentSession
+    payment_window: PaymentWindow
+    pay_url: str
+
+
+class CheckoutCanceled(_Response):
+    """The session after it was called off."""
+
+    payment_session: PaymentSession
+
+
+class OperationState(_Response):
+    """A command that is on its way."""
+
+    id: UUID
+    status: Literal["pending"]
+
+
+class OperationPending(_Response):
+    """The command was accepted; its outcome will be at ``Location``."""
+
+    operation: OperationState
+
+
+class Receipt(_Response):
+    """What a receipt says about itself."""
+
+    id: UUID
+    number: str | None
+    issued_at: datetime
+    total: Amount
+    currency: str
+    ready: bool
+    sha256: str | None
+    size: int | None = Field(description="Bytes.")
+    download_url: str | None
+
+
+class ReceiptFound(_Response):
+    """A receipt."""
+
+    receipt: Receipt
+
+
+class WebhookReceived(_Response):
+    """The event is queued."""
+
+    received: Literal[True]
+
+
+class BrokenRule(_Response):
+    """One field of the request, and the rule that it breaks."""
+
+    field: str
+    rule: str
+
+
+class ProblemDetails(_Response):
+    """RFC 9457 problem details. ``code`` is stable; everything else may be reworded."""
+
+    type: str
+    title: str
+    status: int
+    code: str
+    detail: str
+    errors: list[BrokenRule] | None = None
+    session_id: UUID | None = None
+    request_id: str | None = None
+
+
+MODELS: tuple[type[BaseModel], ...] = (
+    CheckoutCreated,
+    CheckoutCanceled,
+    SessionStatus,
+    OperationPending,
+    ReceiptFound,
+    WebhookReceived,
+    ProblemDetails,
+)

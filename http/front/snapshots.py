@@ -1,0 +1,97 @@
+"""Reading a session's snapshot, and having it published again when Redis does not hold it."""
+
+import asyncio
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import redis.asyncio
+
+from paywindow import clock, messages, published
+from paywindow.enqueue import Enqueuer
+from paywindow.errors import Problem
+from paywindow.front.waiting import Waiter
+
+_FIELDS = ("v", "missing", "expires_ms", "closes_ms", "service", "buyer", "service_closing", "buyer_closing")
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A session's public face as it is true now. ``expires_ms``: the window's end in Unix milliseconds."""
+
+    version: int
+    closing: bool
+    service: str
+    buyer: str
+    expires_ms: int
+
+    def etag(self, audience: str) -> str:
+        """Names exactly this text: the version, who reads it, and whether the deadline has passed."""
+        return f"{self.version}-{audience}{'-closing' if self.closing else ''}"
+
+
+class SnapshotReader:
+    """Reads snapshots from the state database. ``seconds``: how long a re-publication is waited for."""
+
+    def __init__(self, client: "redis.asyncio.Redis", waiter: Waiter, enqueuer: Enqueuer, *, seconds: float):
+        self._redis = client
+        self._waiter = waiter
+        self._enqueuer = enqueuer
+        self._seconds = seconds
+        self._asking: dict[uuid.UUID, asyncio.Task[View | Missing | None]] = {}
+
+    async def read(self, session_id: uuid.UUID) -> View:
+        """The session as it stands.
+
+        A miss asks the workers once, however many callers wait. Raises :class:`~paywindow.errors.Problem`:
+        ``not_found`` for an unknown id, ``timed_out`` when no worker answered, and the enqueuer's errors.
+        """
+        found = await self._look(session_id)
+        if found is None:
+            found = await self._ask_once(session_id)
+        if found is None:
+            raise Problem("timed_out", "The session's state is being read again; try again in a moment.")
+        if isinstance(found, Missing):
+            raise Problem("not_found", "There is no payment session with this id.")
+        return found
+
+    async def _ask_once(self, session_id: uuid.UUID) -> "View | Missing | None":
+        task = self._asking.get(session_id)
+        if task is None:
+            task = asyncio.create_task(self._ask(session_id))
+            self._asking[session_id] = task
+            task.add_done_callback(lambda _: self._asking.pop(session_id))
+        # Shielded: one caller who goes away must not end the wait of the others.
+        return await asyncio.shield(task)
+
+    async def _ask(self, session_id: uuid.UUID) -> "View | Missing | None":
+        return await self._waiter.wait(
+            [published.session_key(session_id)],
+            lambda: self._look(session_id),
+            seconds=self._seconds,
+            ask=lambda: self._enqueuer.enqueue(messages.publish_session(session_id)),
+        )
+
+    async def _look(self, session_id: uuid.UUID) -> "View | Missing | None":
+        values = await self._redis.hmget(published.session_key(session_id), list(_FIELDS))
+        fields = dict(zip(_FIELDS, values, strict=True))
+        if fields["v"] is None:
+            return None
+        return Missing() if fields["missing"] else _view(fields)
+
+
+class Missing:
+    """The workers looked: there is no such session."""
+
+
+def _view(fields: Mapping[str, Any]) -> View:
+    closes_ms = int(fields["closes_ms"])
+    closing = bool(closes_ms) and clock.now().timestamp() * 1000 >= closes_ms
+    return View(
+        version=int(fields["v"]),
+        closing=closing,
+        service=fields["service_closing" if closing else "service"],
+        buyer=fields["buyer_closing" if closing else "buyer"],
+        expires_ms=int(fields["expires_ms"]),
+    )

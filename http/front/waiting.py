@@ -1,0 +1,153 @@
+"""Waiting for entries that workers publish to Redis, over one permanent subscription per process.
+
+The order that loses nothing: register the names, read, ask for the work, wait, read again. A wake-up only says *look
+again*: the entry in Redis is the truth. Whatever a broken connection swallowed is made up for by waking everybody
+after each (re)subscription and every few seconds.
+"""
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, TypeVar
+
+import redis.asyncio
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
+
+from paywindow import published
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+_RECONNECT_SECONDS = (0.1, 0.5, 1.0, 2.0)
+
+
+class Waiter:
+    """Wakes whoever waits for an entry.
+
+    ``client`` reads the state database; ``sweep_seconds``: how often all look again.
+    """
+
+    def __init__(self, client: "redis.asyncio.Redis", *, sweep_seconds: float = 3.0):
+        self._redis = client
+        self._sweep_seconds = sweep_seconds
+        self._waiting: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
+        self._tasks: list[asyncio.Task[None]] = []
+        self._stopping = False
+        self.connected = False
+
+    def start(self) -> None:
+        """Begin to listen; returns at once, whether Redis can be reached or not."""
+        self._tasks = [
+            asyncio.create_task(self._listen(), name="waiter-listen"),
+            asyncio.create_task(self._sweep(), name="waiter-sweep"),
+        ]
+
+    def release(self) -> None:
+        """Let everybody look one last time and then stop waiting: the process is about to end."""
+        self._stopping = True
+        self._wake_all()
+
+    async def close(self) -> None:
+        """Stop listening."""
+        self.release()
+        for task in self._tasks:
+            task.cancel()
+        for task in self._tasks:
+            with suppress(asyncio.CancelledError):
+                await task
+
+    async def wait(
+        self,
+        names: Iterable[str],
+        read: Callable[[], Awaitable[T | None]],
+        *,
+        seconds: float,
+        ask: Callable[[], Awaitable[None]],
+    ) -> T | None:
+        """What ``read`` finds in the entries ``names``, after asking for it if need be; ``None`` after ``seconds``.
+
+        ``ask`` is awaited once, and only when the first reading found nothing. Errors of both go to the caller.
+        """
+        with self._registered(names) as woken:
+            if (found := await read()) is not None:
+                return found
+            await ask()
+            if seconds > 0:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(seconds):
+                        return await self._next(woken, read)
+            return await read()
+
+    async def _next(self, woken: asyncio.Event, read: Callable[[], Awaitable[T | None]]) -> T | None:
+        while not self._stopping:
+            await woken.wait()
+            woken.clear()
+            if (found := await read()) is not None:
+                return found
+        return None
+
+    @contextmanager
+    def _registered(self, names: Iterable[str]) -> Iterator[asyncio.Event]:
+        woken, names = asyncio.Event(), tuple(names)
+        for name in names:
+            self._waiting[name].add(woken)
+        try:
+            yield woken
+        finally:
+            for name in names:
+                self._waiting[name].discard(woken)
+                if not self._waiting[name]:
+                    del self._waiting[name]
+
+    def _wake(self, name: str) -> None:
+        for woken in self._waiting.get(name, ()):
+            woken.set()
+
+    def _wake_all(self) -> None:
+        for name in self._waiting:
+            self._wake(name)
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(self._sweep_seconds)
+            self._wake_all()
+
+    async def _listen(self) -> None:
+        failures = 0
+        while True:
+            try:
+                async with self._redis.pubsub() as feed:
+                    await feed.subscribe(published.WAKE)
+                    failures = 0
+                    await self._follow(feed)
+            except (RedisError, OSError) as error:
+                self.connected = False
+                log.warning("the feed of published entries is interrupted: %s", type(error).__name__)
+            await asyncio.sleep(_RECONNECT_SECONDS[min(failures, len(_RECONNECT_SECONDS) - 1)])
+            failures += 1
+
+    async def _follow(self, feed: "redis.asyncio.client.PubSub") -> None:
+        """Read until the connection breaks. A silent one is asked for a sign of life: a dead peer sends no error."""
+        asked = False
+        while True:
+            message = await feed.get_message(timeout=self._sweep_seconds)
+            if message is not None:
+                asked = False
+                self._received(message)
+            elif asked:
+                raise RedisConnectionError("no answer to a ping")
+            else:
+                asked = True
+                await feed.ping()
+
+    def _received(self, message: dict[str, Any]) -> None:
+        if message["type"] == "subscribe":
+            # Also after redis-py reconnected by itself: what was published in between went unheard.
+            self.connected = True
+            self._wake_all()
+        elif message["type"] == "message":
+            self._wake(message["data"])

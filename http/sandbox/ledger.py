@@ -1,0 +1,72 @@
+"""The ledger: what really happened, for audits to compare with what a marketplace believes."""
+
+from paywindow.sandbox.core import Sandbox
+from paywindow.sandbox.jsontypes import JsonObject
+
+_SESSION_FIELDS = [
+    "id",
+    "amount_total",
+    "client_reference_id",
+    "created",
+    "currency",
+    "expires_at",
+    "metadata",
+    "payment_intent",
+    "payment_status",
+    "status",
+    "url",
+]
+_INTENT_FIELDS = [
+    "id",
+    "amount",
+    "amount_received",
+    "application_fee_amount",
+    "created",
+    "currency",
+    "latest_charge",
+    "metadata",
+    "status",
+    "transfer_data",
+]
+_CHARGE_FIELDS = [
+    "id",
+    "amount",
+    "amount_refunded",
+    "balance_transaction",
+    "created",
+    "currency",
+    "disputed",
+    "failure_code",
+    "paid",
+    "payment_intent",
+    "refunded",
+    "status",
+]
+
+
+def ledger(sandbox: Sandbox) -> JsonObject:
+    """Every session, payment and charge, oldest first, the events by type, and the calls by route."""
+    store = sandbox.store
+    events: dict[str, int] = {}
+    for event in store.oldest_first("event"):
+        events[event["type"]] = events.get(event["type"], 0) + 1
+    return {
+        "now": sandbox.clock.now(),
+        "sessions": [
+            {
+                **_pick(session, _SESSION_FIELDS),
+                "idempotency_key": store.checkouts[session["id"]].idempotency_key,
+                "authenticating": store.checkouts[session["id"]].authenticating is not None,
+            }
+            for session in store.oldest_first("checkout.session")
+        ],
+        "payment_intents": [_pick(intent, _INTENT_FIELDS) for intent in store.oldest_first("payment_intent")],
+        "charges": [_pick(charge, _CHARGE_FIELDS) for charge in store.oldest_first("charge")],
+        "events": events,
+        "calls": dict(sandbox.calls),
+        "replays": dict(sandbox.replays),
+    }
+
+
+def _pick(obj: JsonObject, fields: list[str]) -> JsonObject:
+    return {name: obj[name] for name in fields}

@@ -1,0 +1,73 @@
+"""All objects of one sandbox, by kind and id, in the order of their creation.
+
+Objects are kept as Stripe renders them unexpanded: references are ids. What Stripe knows but does not show (line items,
+the buyer's card) is kept beside them.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from paywindow.sandbox.cards import TestCard
+from paywindow.sandbox.errors import no_such
+from paywindow.sandbox.jsontypes import JsonObject
+
+
+@dataclass(slots=True)
+class CheckoutPrivate:
+    """What a Checkout Session carries out of sight."""
+
+    line_items: list[JsonObject]
+    payment_intent_data: JsonObject
+    authenticating: TestCard | None = None
+    """The card whose 3-D Secure step is open."""
+    idempotency_key: str | None = None
+
+
+@dataclass(slots=True)
+class EndpointPrivate:
+    """A webhook endpoint's signing secrets, newest first; two while one is being rolled."""
+
+    secrets: list[str]
+
+
+@dataclass(slots=True)
+class Store:
+    """Objects by ``object`` and id. Not locked: the sandbox changes state without awaiting."""
+
+    _objects: dict[str, dict[str, JsonObject]] = field(default_factory=dict)
+    checkouts: dict[str, CheckoutPrivate] = field(default_factory=dict)
+    endpoints: dict[str, EndpointPrivate] = field(default_factory=dict)
+
+    def add(self, obj: JsonObject) -> JsonObject:
+        """Keep a new object."""
+        self._objects.setdefault(obj["object"], {})[obj["id"]] = obj
+        return obj
+
+    def remove(self, kind: str, object_id: str) -> None:
+        """Forget an object; it must be there."""
+        del self._objects[kind][object_id]
+
+    def find(self, kind: str, object_id: str) -> JsonObject | None:
+        """The object, or None."""
+        return self._objects.get(kind, {}).get(object_id)
+
+    def get(self, kind: str, object_id: str, param: str = "id", status: int = 404) -> JsonObject:
+        """The object; raises Stripe's ``resource_missing``."""
+        obj = self.find(kind, object_id)
+        if obj is None:
+            raise no_such(kind, object_id, param, status)
+        return obj
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._objects.clear()
+        self.checkouts.clear()
+        self.endpoints.clear()
+
+    def newest_first(self, kind: str) -> Iterator[JsonObject]:
+        """All objects of a kind, in the order in which Stripe lists them."""
+        return reversed(self._objects.get(kind, {}).values())
+
+    def oldest_first(self, kind: str) -> Iterator[JsonObject]:
+        """All objects of a kind in the order of their creation."""
+        return iter(self._objects.get(kind, {}).values())

@@ -1,0 +1,145 @@
+"""Attempts: claim before Stripe is called, attach what it answered, close what is no longer wanted."""
+
+import uuid
+from datetime import datetime, timedelta
+
+from peewee import SQL
+
+from paywindow.checkout import Checkout
+from paywindow.models.database import send_after_commit
+from paywindow.models.tables import CheckoutAttempt, PaymentSession
+from paywindow.messages import build
+
+#: How long a claimed attempt is left to the worker that claimed it before a sweep takes it up.
+LEASE = timedelta(seconds=45)
+_FIRST_BACKOFF = timedelta(seconds=15)
+_LONGEST_BACKOFF = timedelta(minutes=15)
+
+
+def claim(session: PaymentSession, *, kind: str, params: str, idempotency_key: str, at: datetime) -> CheckoutAttempt:
+    """Freeze an attempt: number, parameters, key. From here the call may be repeated, but never changed.
+
+    ``first_called_at`` is set now, a moment early, so that the age of the key is never underestimated.
+    """
+    attempt: CheckoutAttempt = CheckoutAttempt.create(
+        id=uuid.uuid4(),
+        session=session,
+        number=session.attempt_number,
+        kind=kind,
+        status="claimed",
+        params=params,
+        idempotency_key=idempotency_key,
+        first_called_at=at,
+        next_try_at=at + LEASE,
+        created_at=at,
+    )
+    return attempt
+
+
+def claimed(attempt_id: uuid.UUID) -> CheckoutAttempt | None:
+    """The attempt, if Stripe's answer is not recorded yet."""
+    return _one(CheckoutAttempt.id == attempt_id, CheckoutAttempt.status == "claimed")
+
+
+def claimed_of(session: PaymentSession) -> CheckoutAttempt | None:
+    """The session's current attempt, if Stripe's answer is not recorded yet."""
+    return _one(
+        CheckoutAttempt.session == session.id,
+        CheckoutAttempt.number == session.attempt_number,
+        CheckoutAttempt.status == "claimed",
+    )
+
+
+def of_checkout(checkout_id: str) -> CheckoutAttempt | None:
+    """The attempt whose page this is."""
+    return _one(CheckoutAttempt.stripe_checkout_id == checkout_id)
+
+
+def of_payment_intent(payment_intent_id: str) -> CheckoutAttempt | None:
+    """The attempt on whose page this PaymentIntent was made, if that is known already."""
+    return _one(CheckoutAttempt.stripe_payment_intent_id == payment_intent_id)
+
+
+def numbered(session_id: uuid.UUID, number: int) -> CheckoutAttempt | None:
+    """A session's attempt by number."""
+    return _one(CheckoutAttempt.session == session_id, CheckoutAttempt.number == number)
+
+
+def attach(attempt: CheckoutAttempt, page: Checkout) -> bool:
+    """Record the page that Stripe opened; false when another run already did."""
+    changed: int = (
+        CheckoutAttempt.update(
+            status="open",
+            stripe_checkout_id=page.id,
+            url=page.url,
+            page_expires_at=page.expires_at,
+            next_try_at=None,
+            last_error=None,
+        )
+        .where(CheckoutAttempt.id == attempt.id, CheckoutAttempt.status == "claimed")
+        .execute()
+    )
+    return changed == 1
+
+
+def refuse(attempt: CheckoutAttempt, error: str, at: datetime) -> bool:
+    """Record that Stripe will never open this page; false when another run recorded something else."""
+    changed: int = (
+        CheckoutAttempt.update(status="refused", last_error=error, next_try_at=None, closed_at=at)
+        .where(CheckoutAttempt.id == attempt.id, CheckoutAttempt.status == "claimed")
+        .execute()
+    )
+    return changed == 1
+
+
+def postpone(attempt: CheckoutAttempt, error: str, at: datetime) -> None:
+    """Stripe could not be asked, or its answer is unknown: the sweep tries again, each time after twice the wait."""
+    CheckoutAttempt.update(
+        tries=CheckoutAttempt.tries + 1,
+        last_error=error,
+        next_try_at=SQL("%s + LEAST(%s * power(2, LEAST(tries, 20)), %s)", (at, _FIRST_BACKOFF, _LONGEST_BACKOFF)),
+    ).where(CheckoutAttempt.id == attempt.id, CheckoutAttempt.status == "claimed").execute()
+
+
+def know_payment_intent(attempt: CheckoutAttempt, payment_intent_id: str) -> None:
+    """Remember which PaymentIntent was made on the attempt's page, as Stripe's own Checkout Session says."""
+    CheckoutAttempt.update(stripe_payment_intent_id=payment_intent_id).where(CheckoutAttempt.id == attempt.id).execute()
+
+
+def complete(attempt: CheckoutAttempt, at: datetime) -> None:
+    """The buyer submitted on this page: it cannot be used again."""
+    CheckoutAttempt.update(status="complete", closed_at=at).where(
+        CheckoutAttempt.id == attempt.id, CheckoutAttempt.status == "open"
+    ).execute()
+
+
+def close(attempt: CheckoutAttempt, at: datetime) -> None:
+    """The page expired at Stripe, unpaid."""
+    CheckoutAttempt.update(status="closed", closed_at=at).where(
+        CheckoutAttempt.id == attempt.id, CheckoutAttempt.status == "open"
+    ).execute()
+
+
+def claim_due(at: datetime, limit: int) -> int:
+    """Send ``checkout.open`` for up to ``limit`` claimed attempts whose time has come; returns how many."""
+    due = (
+        CheckoutAttempt.select(CheckoutAttempt.id)
+        .where(CheckoutAttempt.status == "claimed", CheckoutAttempt.next_try_at <= at)
+        .order_by(CheckoutAttempt.next_try_at)
+        .limit(limit)
+        .for_update("FOR UPDATE SKIP LOCKED")
+    )
+    rows = list(
+        CheckoutAttempt.update(next_try_at=at + LEASE)
+        .where(CheckoutAttempt.id.in_(due))
+        .returning(CheckoutAttempt.id)
+        .execute()
+    )
+    for row in rows:
+        send_after_commit(build("checkout.open", attempt_id=str(row.id)))
+    return len(rows)
+
+
+def _one(*conditions: object) -> CheckoutAttempt | None:
+    found: CheckoutAttempt | None = CheckoutAttempt.get_or_none(*conditions)
+    return found

@@ -1,0 +1,108 @@
+"""The connection pool and the one way to use it: a transaction at a time, never across a call to Stripe."""
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from dramatiq import Message
+from peewee import DatabaseProxy, Model
+from playhouse.db_url import parse
+from playhouse.pool import PooledPostgresqlDatabase
+
+logger = logging.getLogger(__name__)
+
+#: Longer than any statement of ours should take; a stuck one must not hold its locks for ever.
+STATEMENT_TIMEOUT_MS = 5_000
+POOL_WAIT_SECONDS = 5
+STALE_SECONDS = 300
+
+database = DatabaseProxy()
+
+
+class Table(Model):
+    """Base of all models."""
+
+    class Meta:
+        database = database
+        legacy_table_names = False
+
+
+class _AfterCommit(threading.local):
+    """What the current thread's transaction wants sent once it has committed."""
+
+    def __init__(self) -> None:
+        self.messages: list[Message[Any]] = []
+
+
+_after_commit = _AfterCommit()
+_send: Callable[[Message[Any]], object] | None = None
+
+
+def connect(database_url: str, pool_size: int, send: Callable[[Message[Any]], object]) -> None:
+    """Point the models at a database. ``send`` enqueues the messages of committed outbox rows."""
+    global _send  # noqa: PLW0603 - one process, one database, one broker
+    options = parse(database_url)
+    database.initialize(
+        PooledPostgresqlDatabase(
+            options.pop("database"),
+            max_connections=pool_size,
+            stale_timeout=STALE_SECONDS,
+            timeout=POOL_WAIT_SECONDS,
+            autoconnect=False,
+            options=f"-c statement_timeout={STATEMENT_TIMEOUT_MS} -c timezone=UTC",
+            **options,
+        )
+    )
+    _send = send
+
+
+def disconnect() -> None:
+    """Close all connections of the pool."""
+    if database.obj is not None:
+        database.close_all()
+
+
+@contextmanager
+def transaction() -> Iterator[None]:
+    """A connection, one transaction on it, and after its commit the messages that :func:`send_after_commit` was given.
+
+    The messages only make follow-ups prompt: their outbox rows are committed, so a failure to send is logged and left to
+    the sweep. Transactions do not nest: a caller that is already in one would commit at a moment it does not expect.
+    """
+    _after_commit.messages = []
+    with database.connection_context():
+        if database.transaction_depth() != 0:
+            raise RuntimeError("a transaction is already open on this thread")
+        with database.atomic():
+            yield
+    messages, _after_commit.messages = _after_commit.messages, []
+    for message in messages:
+        _send_now(message)
+
+
+@contextmanager
+def savepoint() -> Iterator[None]:
+    """A part of the current transaction that can fail alone: its rows and its messages go together."""
+    kept = len(_after_commit.messages)
+    try:
+        with database.atomic():
+            yield
+    except BaseException:
+        del _after_commit.messages[kept:]
+        raise
+
+
+def send_after_commit(message: Message[Any]) -> None:
+    """Enqueue ``message`` once the current transaction has committed; dropped if it rolls back."""
+    _after_commit.messages.append(message)
+
+
+def _send_now(message: Message[Any]) -> None:
+    if _send is None:
+        raise RuntimeError("connect() has not been called")
+    try:
+        _send(message)
+    except Exception:
+        logger.warning("follow-up left to the sweep", exc_info=True, extra={"actor": message.actor_name})

@@ -1,0 +1,113 @@
+"""The inbox: each Stripe event once, under Stripe's own id, with how far its handling got.
+
+Two kinds of waiting are kept apart: a *failure* counts a try and backs off until the event is parked; an event that came
+*before its time* (Stripe promises no order) just waits for the fact that it needs, and is woken by it.
+"""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from paywindow import jsons
+from paywindow.checkout import moment
+from paywindow.messages import build
+from paywindow.models.database import send_after_commit
+from paywindow.models.tables import StripeEvent
+
+FAILURES_BEFORE_PARKING = 10
+_FIRST_BACKOFF = timedelta(seconds=5)
+_LONGEST_BACKOFF = timedelta(hours=1)
+#: How long a claimed event is left to the worker that claimed it.
+LEASE = timedelta(seconds=30)
+
+
+def receive(event: dict[str, Any], body: str, received_at: datetime) -> StripeEvent:
+    """Keep the event, or find the row of an earlier delivery; locked until the transaction ends."""
+    subject = event["data"]["object"]
+    StripeEvent.insert(
+        id=event["id"],
+        type=event["type"],
+        livemode=event["livemode"],
+        account=event.get("account"),
+        payment_intent_id=_payment_intent(subject),
+        body=body,
+        stripe_created_at=moment(event["created"]),
+        received_at=received_at,
+        next_try_at=received_at + LEASE,
+    ).on_conflict_ignore().execute()
+    return locked(event["id"])
+
+
+def locked(event_id: str) -> StripeEvent:
+    """The event's row, locked until the transaction ends."""
+    row: StripeEvent = StripeEvent.select().where(StripeEvent.id == event_id).for_update().get()
+    return row
+
+
+def handled(row: StripeEvent, verdict: str, at: datetime) -> None:
+    """Handling is finished: ``applied``, ``nothing`` (nothing to do), ``foreign`` (not ours) or ``unknown_type``."""
+    StripeEvent.update(handled_at=at, verdict=verdict, next_try_at=None, last_error=None, parked_at=None).where(
+        StripeEvent.id == row.id
+    ).execute()
+
+
+def failed(row: StripeEvent, error: str, at: datetime) -> None:
+    """Handling failed: try again later, or park it for an operator after too many tries."""
+    tries = row.tries + 1
+    parked = tries >= FAILURES_BEFORE_PARKING
+    wait = min(_FIRST_BACKOFF * 2 ** min(tries, 20), _LONGEST_BACKOFF)
+    StripeEvent.update(
+        tries=tries,
+        last_error=error[:2000],
+        parked_at=at if parked else None,
+        next_try_at=None if parked else at + wait,
+    ).where(StripeEvent.id == row.id).execute()
+
+
+def waits(row: StripeEvent, why: str, until: datetime) -> None:
+    """The event came before the fact that it needs; not a failure."""
+    StripeEvent.update(last_error=why, next_try_at=until).where(StripeEvent.id == row.id).execute()
+
+
+def wake(payment_intent_id: str, at: datetime) -> None:
+    """The PaymentIntent became known: events that waited for it are handled once the current transaction commits."""
+    rows = list(
+        StripeEvent.update(next_try_at=at + LEASE)
+        .where(
+            StripeEvent.payment_intent_id == payment_intent_id,
+            StripeEvent.handled_at.is_null(),
+            StripeEvent.next_try_at.is_null(False),
+            StripeEvent.last_error.is_null(False),
+        )
+        .returning(StripeEvent.id)
+        .execute()
+    )
+    for row in rows:
+        send_after_commit(build("events.handle", event_id=row.id))
+
+
+def claim_due(at: datetime, limit: int) -> int:
+    """Send ``events.handle`` for up to ``limit`` unhandled events whose time has come; returns how many."""
+    due = (
+        StripeEvent.select(StripeEvent.id)
+        .where(StripeEvent.handled_at.is_null(), StripeEvent.parked_at.is_null(), StripeEvent.next_try_at <= at)
+        .order_by(StripeEvent.next_try_at)
+        .limit(limit)
+        .for_update("FOR UPDATE SKIP LOCKED")
+    )
+    rows = list(
+        StripeEvent.update(next_try_at=at + LEASE).where(StripeEvent.id.in_(due)).returning(StripeEvent.id).execute()
+    )
+    for row in rows:
+        send_after_commit(build("events.handle", event_id=row.id))
+    return len(rows)
+
+
+def content(row: StripeEvent) -> dict[str, Any]:
+    """The event as Stripe sent it."""
+    found: dict[str, Any] = jsons.loads(row.body)
+    return found
+
+
+def _payment_intent(subject: dict[str, Any]) -> str | None:
+    intent = subject.get("id") if subject.get("object") == "payment_intent" else subject.get("payment_intent")
+    return intent if isinstance(intent, str) else None

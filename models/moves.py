@@ -1,0 +1,108 @@
+"""Guarded moves: the only code that changes a session's status.
+
+A move is one ``UPDATE ... WHERE id, status, version, attempt_number`` and one row in ``transitions``, together with what
+follows from it (the new snapshot, the notification), all in the caller's transaction.
+"""
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from paywindow.errors import Problem, Transient
+from paywindow.models import notifications, outbox
+from paywindow.models.database import database
+from paywindow.models.tables import PaymentSession, Transition
+from paywindow.states import RELEASES, Answer, Event, Kind, Status, answer
+
+
+class Stale(Transient):
+    """The row changed between reading and moving it; run again with what it says now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Who moves a session and why: ``service:<client>``, ``stripe``, ``buyer`` or ``system:<actor>``."""
+
+    who: str
+    at: datetime
+    why: str | None = None
+    stripe_event_id: str | None = None
+
+
+def lock_auction(auction_id: uuid.UUID) -> None:
+    """Serialise create, reopen and settle of one auction until the transaction ends.
+
+    Always taken before the session's row lock, so that two transactions cannot wait for each other.
+    """
+    database.execute_sql("SELECT pg_advisory_xact_lock(%s)", (auction_id.int >> 65,))
+
+
+def lock_session(session_id: uuid.UUID) -> PaymentSession | None:
+    """Read a session with its auction's lock and its own row lock held, or ``None`` when there is none."""
+    row = PaymentSession.select(PaymentSession.auction_id).where(PaymentSession.id == session_id).get_or_none()
+    if row is None:
+        return None
+    lock_auction(row.auction_id)
+    session: PaymentSession = PaymentSession.select().where(PaymentSession.id == session_id).for_update().get()
+    return session
+
+
+def apply(session: PaymentSession, event: Event, cause: Cause, **changes: Any) -> Answer:
+    """Let ``event`` happen to ``session`` and return the table's answer; ``session`` is brought up to date.
+
+    ``changes`` are further columns of the same UPDATE; a *past* event writes nothing. Raises :class:`Problem` when the table
+    refuses and :class:`Stale` when the row is not as ``session`` says.
+    """
+    found = answer(event, Status(session.status), held=session.hold_reason is not None)
+    if found.kind is Kind.PAST:
+        return found
+    if found.kind is Kind.REFUSE and found.code:
+        raise Problem(found.code, f"The payment session is {session.status}.", sessionId=str(session.id))
+    if found.kind is Kind.HOLD:
+        changes |= {} if session.hold_reason else {"hold_reason": event.value, "hold_since": cause.at}
+    if found.kind is Kind.MOVE and event in RELEASES:
+        changes["released_at"] = cause.at
+    before, to = session.status, found.status or Status(session.status)
+    _update(session, to, cause.at, changes)
+    Transition.insert(
+        session=session.id,
+        version=session.version,
+        attempt_number=session.attempt_number,
+        event=event.value,
+        from_status=before,
+        to_status=session.status,
+        hold_reason=session.hold_reason,
+        who=cause.who,
+        why=cause.why,
+        stripe_event_id=cause.stripe_event_id,
+        at=cause.at,
+    ).execute()
+    notifications.announce_move(session, event, found, cause.at)
+    outbox.follow_up("publish.session", cause.at, session_id=str(session.id))
+    return found
+
+
+def touch(session_id: uuid.UUID, at: datetime) -> None:
+    """Something about the session that the public can see changed, though not its state: a receipt, a fee."""
+    PaymentSession.update(version=PaymentSession.version + 1, updated_at=at).where(
+        PaymentSession.id == session_id
+    ).execute()
+    outbox.follow_up("publish.session", at, session_id=str(session_id))
+
+
+def _update(session: PaymentSession, to: Status, at: datetime, changes: dict[str, Any]) -> None:
+    rows = list(
+        PaymentSession.update(status=to.value, version=PaymentSession.version + 1, updated_at=at, **changes)
+        .where(
+            PaymentSession.id == session.id,
+            PaymentSession.status == session.status,
+            PaymentSession.version == session.version,
+            PaymentSession.attempt_number == session.attempt_number,
+        )
+        .returning(PaymentSession)
+        .execute()
+    )
+    if not rows:
+        raise Stale(f"payment session {session.id} is no longer at version {session.version}")
+    session.__data__.update(rows[0].__data__)

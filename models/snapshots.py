@@ -1,0 +1,139 @@
+"""A session's public face, built from its rows (see :class:`paywindow.published.Snapshot` for the shapes)."""
+
+from datetime import datetime
+from typing import Any
+
+from paywindow import jsons
+from paywindow.clock import isoformat
+from paywindow.models.tables import CheckoutAttempt, PaymentSession, Receipt, Transaction
+from paywindow.money import Money
+from paywindow.published import Snapshot
+from paywindow.states import PAYABLE
+
+
+def snapshot(session: PaymentSession, public_url: str) -> Snapshot:
+    """The snapshot of a session at the version of its row; reads attempt, transaction and receipt."""
+    transaction = _transaction_of(session)
+    receipt = Receipt.get_or_none(Receipt.session == session.id, Receipt.kind == "receipt")
+    url = page_url(session)
+    closes = int(session.expires_at.timestamp() * 1000) if _has_deadline(session) else 0
+
+    def face(*, fees: bool, closing: bool) -> str:
+        body: dict[str, Any] = {
+            "paymentSession": public_session(session, None if closing else url, closing=closing),
+            "transaction": _transaction(transaction, fees=fees),
+            "receipt": _receipt(receipt, public_url),
+        }
+        return jsons.dumps(body)
+
+    return Snapshot(
+        version=session.version,
+        service=face(fees=True, closing=False),
+        buyer=face(fees=False, closing=False),
+        service_closing=face(fees=True, closing=True) if closes else "",
+        buyer_closing=face(fees=False, closing=True) if closes else "",
+        expires_ms=int(session.expires_at.timestamp() * 1000),
+        closes_ms=closes,
+    )
+
+
+def page_url(session: PaymentSession) -> str | None:
+    """The Checkout page on which the session can be paid now, if there is one."""
+    if session.status not in PAYABLE or session.hold_reason:
+        return None
+    attempt = current_attempt(session)
+    return attempt.url if attempt is not None and attempt.status == "open" else None
+
+
+def current_attempt(session: PaymentSession) -> CheckoutAttempt | None:
+    """The attempt that the session counts on."""
+    found: CheckoutAttempt | None = CheckoutAttempt.get_or_none(
+        CheckoutAttempt.session == session.id, CheckoutAttempt.number == session.attempt_number
+    )
+    return found
+
+
+def public_session(session: PaymentSession, url: str | None, *, closing: bool = False) -> dict[str, Any]:
+    """The ``paymentSession`` object of the API."""
+    return {
+        "id": str(session.id),
+        "auctionId": str(session.auction_id),
+        "buyerId": str(session.buyer_id),
+        "makerId": str(session.maker_id) if session.maker_id else None,
+        "status": session.status,
+        "amount": Money(session.amount_minor, session.currency).decimal(),
+        "currency": session.currency,
+        "description": session.description,
+        "locale": session.locale,
+        "stripeCheckoutUrl": url,
+        "stripePaymentIntentId": session.stripe_payment_intent_id,
+        "createdAt": isoformat(session.created_at),
+        "expiresAt": isoformat(session.expires_at),
+        "completedAt": _when(session.completed_at),
+        "canceledAt": _when(session.canceled_at),
+        "closing": closing,
+        "failure": _failure(session),
+        "hold": {"reason": session.hold_reason, "since": _when(session.hold_since)} if session.hold_reason else None,
+        "released": session.released_at is not None,
+        "version": session.version,
+    }
+
+
+def _has_deadline(session: PaymentSession) -> bool:
+    return session.status in PAYABLE and session.released_at is None and session.hold_reason is None
+
+
+def _transaction_of(session: PaymentSession) -> Transaction | None:
+    # The settled one; else, for a held payment, the money that waits for a decision.
+    found: Transaction | None = (
+        Transaction.select()
+        .where(Transaction.session == session.id, Transaction.status != "failed")
+        .order_by(Transaction.settled_at.is_null(), Transaction.created_at)
+        .first()
+    )
+    return found
+
+
+def _transaction(row: Transaction | None, *, fees: bool) -> dict[str, Any] | None:
+    if row is None:
+        return None
+    shown: dict[str, Any] = {
+        "id": str(row.id),
+        "status": row.status,
+        "amount": Money(row.amount_minor, row.currency).decimal(),
+        "currency": row.currency,
+        "settled": row.settled_at is not None,
+        "card": {"brand": row.card_brand, "last4": row.card_last4} if row.card_last4 else None,
+    }
+    if fees:
+        shown["fees"] = {
+            "stripeFee": _amount(row.stripe_fee_minor, row.stripe_fee_currency),
+            "stripeFeeCurrency": row.stripe_fee_currency,
+            "platformFee": _amount(row.platform_fee_minor, row.currency),
+        }
+    return shown
+
+
+def _receipt(row: Receipt | None, public_url: str) -> dict[str, Any] | None:
+    if row is None:
+        return None
+    return {
+        "id": str(row.id),
+        "number": row.receipt_number,
+        "ready": row.stored_at is not None,
+        "downloadUrl": f"{public_url}/payments/receipts/{row.id}/download",
+    }
+
+
+def _failure(session: PaymentSession) -> dict[str, Any] | None:
+    if session.status != "failed":
+        return None
+    return {"code": session.failure_code, "message": session.failure_message}
+
+
+def _amount(minor: int | None, currency: str | None) -> Any:
+    return None if minor is None or currency is None else Money(minor, currency).decimal()
+
+
+def _when(moment: datetime | None) -> str | None:
+    return None if moment is None else isoformat(moment)

@@ -1,0 +1,235 @@
+"""The tables as Peewee models: columns only. What may be written, and when, is in the modules beside this one."""
+
+from peewee import (
+    BigAutoField,
+    BigIntegerField,
+    BooleanField,
+    CharField,
+    ForeignKeyField,
+    IntegerField,
+    TextField,
+    UUIDField,
+)
+from playhouse.postgres_ext import DateTimeTZField
+
+from paywindow.models.database import Table
+
+
+class PaymentSession(Table):
+    """One buyer, one auction, one window. ``version`` grows with every change that the public can see."""
+
+    id = UUIDField(primary_key=True)
+    auction_id = UUIDField()
+    buyer_id = UUIDField()
+    maker_id = UUIDField(null=True)
+    amount_minor = BigIntegerField()
+    currency = CharField()
+    platform_fee_minor = BigIntegerField(null=True)
+    description = TextField(null=True)
+    buyer_email = TextField(null=True)
+    locale = TextField(null=True)
+    return_url = TextField(null=True)
+    cancel_url = TextField(null=True)
+    late_policy = CharField()
+    window_minutes = IntegerField()
+    livemode = BooleanField()
+    status = CharField()
+    version = BigIntegerField(default=1)
+    attempt_number = IntegerField()
+    expires_at = DateTimeTZField()
+    hold_reason = CharField(null=True)
+    hold_since = DateTimeTZField(null=True)
+    released_at = DateTimeTZField(null=True)
+    stripe_payment_intent_id = CharField(null=True)
+    failure_code = CharField(null=True)
+    failure_message = TextField(null=True)
+    completed_at = DateTimeTZField(null=True)
+    canceled_at = DateTimeTZField(null=True)
+    created_at = DateTimeTZField()
+    updated_at = DateTimeTZField()
+
+    class Meta:
+        table_name = "payment_sessions"
+
+
+class CheckoutAttempt(Table):
+    """One Checkout Session at Stripe, or the will to open one: ``params`` are frozen before the first call.
+
+    ``status``: claimed (Stripe's answer is not recorded yet), open, complete, closed (expired or superseded), refused.
+    """
+
+    id = UUIDField(primary_key=True)
+    session = ForeignKeyField(PaymentSession, backref="attempts")
+    number = IntegerField()
+    kind = CharField()
+    status = CharField()
+    params = TextField()
+    idempotency_key = CharField()
+    first_called_at = DateTimeTZField(null=True)
+    next_try_at = DateTimeTZField(null=True)
+    tries = IntegerField(default=0)
+    last_error = TextField(null=True)
+    stripe_checkout_id = CharField(null=True)
+    stripe_payment_intent_id = CharField(null=True)
+    url = TextField(null=True)
+    page_expires_at = DateTimeTZField(null=True)
+    created_at = DateTimeTZField()
+    closed_at = DateTimeTZField(null=True)
+
+    class Meta:
+        table_name = "checkout_attempts"
+
+
+class Operation(Table):
+    """A command of the API: inserted when its actor starts, its outcome set in the transaction of its effect."""
+
+    id = UUIDField(primary_key=True)
+    client = CharField()
+    kind = CharField()
+    fingerprint = CharField()
+    request = TextField()
+    session = ForeignKeyField(PaymentSession, null=True)
+    outcome = TextField(null=True)
+    created_at = DateTimeTZField()
+    finished_at = DateTimeTZField(null=True)
+
+    class Meta:
+        table_name = "operations"
+
+
+class Transaction(Table):
+    """A charge, successful or declined. ``settled_at`` is set on the one that pays its session."""
+
+    id = UUIDField(primary_key=True)
+    session = ForeignKeyField(PaymentSession, backref="transactions")
+    attempt = ForeignKeyField(CheckoutAttempt)
+    stripe_payment_intent_id = CharField()
+    stripe_charge_id = CharField(null=True)
+    status = CharField()
+    amount_minor = BigIntegerField()
+    currency = CharField()
+    settled_at = DateTimeTZField(null=True)
+    platform_fee_minor = BigIntegerField(null=True)
+    stripe_fee_minor = BigIntegerField(null=True)
+    stripe_fee_currency = CharField(null=True)
+    failure_code = CharField(null=True)
+    decline_code = CharField(null=True)
+    failure_reason = TextField(null=True)
+    card_brand = CharField(null=True)
+    card_last4 = CharField(null=True)
+    buyer_name = TextField(null=True)
+    buyer_email = TextField(null=True)
+    buyer_address = TextField(null=True)
+    created_at = DateTimeTZField()
+    processed_at = DateTimeTZField(null=True)
+
+    class Meta:
+        table_name = "transactions"
+
+
+class ReceiptCounter(Table):
+    """The last number given out in a series; its row lock is what makes numbers gapless."""
+
+    series = CharField(primary_key=True)
+    last_number = BigIntegerField()
+
+    class Meta:
+        table_name = "receipt_counters"
+
+
+class Receipt(Table):
+    """A numbered document with the data it was issued from; ``sha256`` of the stored file is the record."""
+
+    id = UUIDField(primary_key=True)
+    transaction = ForeignKeyField(Transaction)
+    session = ForeignKeyField(PaymentSession, backref="receipts")
+    kind = CharField()
+    series = CharField()
+    number = BigIntegerField()
+    receipt_number = CharField()
+    buyer_id = UUIDField()
+    maker_id = UUIDField(null=True)
+    auction_id = UUIDField()
+    total_minor = BigIntegerField()
+    currency = CharField()
+    render_data = TextField()
+    template_version = CharField()
+    issued_at = DateTimeTZField()
+    storage_key = TextField(null=True)
+    storage_version_id = TextField(null=True)
+    sha256 = CharField(null=True)
+    size_bytes = BigIntegerField(null=True)
+    stored_at = DateTimeTZField(null=True)
+
+    class Meta:
+        table_name = "receipts"
+
+
+class StripeEvent(Table):
+    """The inbox: every verified webhook, once, and how far its handling got."""
+
+    id = CharField(primary_key=True)
+    type = CharField()
+    livemode = BooleanField()
+    account = CharField(null=True)
+    payment_intent_id = CharField(null=True)
+    body = TextField(null=True)
+    stripe_created_at = DateTimeTZField()
+    received_at = DateTimeTZField()
+    handled_at = DateTimeTZField(null=True)
+    verdict = CharField(null=True)
+    tries = IntegerField(default=0)
+    next_try_at = DateTimeTZField(null=True)
+    parked_at = DateTimeTZField(null=True)
+    last_error = TextField(null=True)
+
+    class Meta:
+        table_name = "stripe_events"
+
+
+class Outbox(Table):
+    """A follow-up that must happen: written with its cause, deleted by its consumer."""
+
+    id = BigAutoField()
+    actor = CharField()
+    arguments = TextField()
+    created_at = DateTimeTZField()
+    next_send_at = DateTimeTZField()
+    sends = IntegerField(default=1)
+
+    class Meta:
+        table_name = "outbox"
+
+
+class Notification(Table):
+    """Something the marketplace is told."""
+
+    id = UUIDField(primary_key=True)
+    session = ForeignKeyField(PaymentSession)
+    type = CharField()
+    payload = TextField()
+    created_at = DateTimeTZField()
+    delivered_at = DateTimeTZField(null=True)
+
+    class Meta:
+        table_name = "notifications"
+
+
+class Transition(Table):
+    """The audit trail, append-only: who changed a session, when and why."""
+
+    id = BigAutoField()
+    session = ForeignKeyField(PaymentSession, backref="transitions")
+    version = BigIntegerField()
+    attempt_number = IntegerField()
+    event = CharField()
+    from_status = CharField()
+    to_status = CharField()
+    hold_reason = CharField(null=True)
+    who = CharField()
+    why = TextField(null=True)
+    stripe_event_id = CharField(null=True)
+    at = DateTimeTZField()
+
+    class Meta:
+        table_name = "transitions"

@@ -1,0 +1,75 @@
+"""The scheduler: enqueues each piece of periodic work once a tick, however many schedulers run.
+
+Ticks are numbered by the clock of Redis, so schedulers agree on them whatever their own clocks say. Claiming a tick and
+enqueueing its message is one script: a scheduler that dies between the two cannot lose a tick or send it twice. Nothing is
+lost when no scheduler runs, either: the next tick finds in Postgres what became due meanwhile.
+"""
+
+import logging
+import threading
+import uuid
+from collections.abc import Sequence
+
+import redis
+
+from paywindow.messages import build
+from paywindow.schedules.table import TABLE, Periodic
+
+logger = logging.getLogger(__name__)
+
+NAMESPACE = "dramatiq"
+RESTING_SECONDS = 0.2
+
+# KEYS: the tick's counter, the queue, the queue's messages. ARGV: period in ms, redis message id, the message.
+# A message still waiting in the queue would do the same work: then the tick passes, so that a stopped worker finds one
+# sweep waiting and not a thousand.
+_CLAIM_TICK = """
+redis.replicate_commands()
+local time = redis.call('TIME')
+local tick = math.floor((time[1] * 1000 + time[2] / 1000) / tonumber(ARGV[1]))
+local last = redis.call('GET', KEYS[1])
+if last and tonumber(last) >= tick then return 0 end
+redis.call('SET', KEYS[1], tick)
+local waiting = redis.call('GET', KEYS[1] .. ':message')
+if waiting and redis.call('HEXISTS', KEYS[3], waiting) == 1 then return 0 end
+redis.call('SET', KEYS[1] .. ':message', ARGV[2])
+redis.call('HSET', KEYS[3], ARGV[2], ARGV[3])
+redis.call('RPUSH', KEYS[2], ARGV[2])
+return 1
+"""
+
+
+class Scheduler:
+    """Runs the table until :meth:`stop`. Redis being away is logged and waited out."""
+
+    def __init__(self, client: "redis.Redis", table: Sequence[Periodic] = TABLE):
+        self._claim = client.register_script(_CLAIM_TICK)
+        self._table = table
+        self._stopping = threading.Event()
+
+    def run(self) -> None:
+        """Tick until stopped."""
+        while not self._stopping.wait(RESTING_SECONDS):
+            try:
+                self.tick()
+            except redis.RedisError:
+                logger.warning("no tick: Redis cannot be reached", exc_info=True)
+
+    def stop(self) -> None:
+        """Let :meth:`run` return; callable from a signal handler."""
+        self._stopping.set()
+
+    def tick(self) -> list[str]:
+        """Enqueue what no scheduler has enqueued yet in the current tick; returns the actors' names."""
+        return [periodic.actor for periodic in self._table if self._enqueue(periodic)]
+
+    def _enqueue(self, periodic: Periodic) -> bool:
+        message_id = str(uuid.uuid4())
+        message = build(periodic.actor).copy(options={"redis_message_id": message_id})
+        queue = f"{NAMESPACE}:{message.queue_name}"
+        return bool(
+            self._claim(
+                keys=[f"pw:tick:{periodic.actor}", queue, f"{queue}.msgs"],
+                args=[int(periodic.seconds * 1000), message_id, message.encode()],
+            )
+        )

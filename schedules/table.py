@@ -1,0 +1,18 @@
+"""What runs how often. A tick only enqueues the sweep's actor; the actor claims what is due."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Periodic:
+    """``actor`` runs every ``seconds`` (real time), once across all schedulers."""
+
+    actor: str
+    seconds: float
+
+
+TABLE: tuple[Periodic, ...] = (
+    Periodic("sweeps.attempts", 5),
+    Periodic("sweeps.inbox", 2),
+    Periodic("sweeps.outbox", 2),
+)

@@ -1,0 +1,299 @@
+"""The shop: actors as plain functions over real Postgres, Redis and sandbox, with a queue that the test works through.
+
+Nothing runs by itself here, so a test decides what happens in which order. Processes are for tests/e2e.
+"""
+
+import json
+import random
+import uuid
+from collections import deque
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+import requests
+from dramatiq import Message
+
+from paywindow import clock, ids, jsons, messages
+from paywindow.actors import registry, runtime
+from paywindow.messages import CheckoutRequest
+from paywindow.models import database as db
+from paywindow.models.tables import (
+    CheckoutAttempt,
+    Operation,
+    Outbox,
+    PaymentSession,
+    Receipt,
+    StripeEvent,
+    Transaction,
+    Transition,
+)
+from paywindow.published import operation_key, session_key
+from paywindow.sandbox.config import SandboxConfig
+from paywindow.sandbox.server import SandboxServer
+from paywindow.settings import Role, Settings
+
+CLIENT = "shop"
+
+
+class Queue:
+    """In place of the broker: keeps messages until the test has them worked."""
+
+    def __init__(self) -> None:
+        self.messages: deque[Message[Any]] = deque()
+
+    def enqueue(self, message: Message[Any]) -> None:
+        """Take a message, encoded and decoded as Redis would."""
+        self.messages.append(Message.decode(message.encode()))
+
+
+class Shop:
+    """A marketplace with paywindow behind it."""
+
+    def __init__(
+        self, settings: Settings, queue: Queue, sandbox: SandboxServer, state: "redis.Redis", clock_file: Path
+    ):
+        self.settings = settings
+        self.queue = queue
+        self.sandbox = sandbox
+        self.state = state
+        self._clock_file = clock_file
+        self._functions = registry.functions()
+        self._delivered: set[str] = set()
+        #: Actors that the shop does not work; their messages are dropped, as if Redis had been wiped.
+        self.deaf_to: set[str] = set()
+
+    # Working
+
+    def run(self, message: Message[Any]) -> None:
+        """Run one message's actor, as a worker would."""
+        self._functions[message.actor_name](*message.args, **message.kwargs)
+
+    def work(self) -> None:
+        """Run messages, in order, until none is left."""
+        while self.queue.messages:
+            message = self.queue.messages.popleft()
+            if message.actor_name not in self.deaf_to:
+                self.run(message)
+
+    def wipe_queue(self) -> None:
+        """What FLUSHALL does to messages and published state."""
+        self.queue.messages.clear()
+        self.state.flushdb()
+
+    def pass_time(self, **length: float) -> None:
+        """Move business time of everything, the sandbox included."""
+        clock.set_offset(self._clock_file, clock.offset() + timedelta(**length))
+        self.control("expire-due")
+
+    def sweep(self) -> None:
+        """One round of the periodic work."""
+        for actor in ("sweeps.attempts", "sweeps.inbox", "sweeps.outbox"):
+            self.run(messages.build(actor))
+        self.work()
+
+    # Buying
+
+    def request(self, **changes: Any) -> CheckoutRequest:
+        """A request for 275.50 USD of a new auction."""
+        values: dict[str, Any] = {
+            "auction_id": str(uuid.uuid4()),
+            "buyer_id": str(uuid.uuid4()),
+            "amount_minor": 27550,
+            "currency": "USD",
+            "late_policy": "refund",
+            "window_minutes": 1440,
+            "description": "Walnut side table",
+            **changes,
+        }
+        return CheckoutRequest(**values)
+
+    def create_message(self, request: CheckoutRequest, key: str | None = None) -> Message[Any]:
+        """The message that the front end would enqueue."""
+        fingerprint = ids.fingerprint("checkout.create", request.asdict())
+        return messages.create_checkout(ids.operation_id(CLIENT, key), CLIENT, fingerprint, request)
+
+    def create(self, request: CheckoutRequest | None = None, key: str | None = None) -> dict[str, Any]:
+        """Send a create and work until it is answered; the outcome."""
+        message = self.create_message(request or self.request(), key)
+        self.run(message)
+        self.work()
+        return self.outcome(uuid.UUID(message.kwargs["operation_id"]))
+
+    def open_session(self, **changes: Any) -> PaymentSession:
+        """A session with its page open."""
+        outcome = self.create(self.request(**changes))
+        assert outcome["status"] == 201, outcome
+        return self.session(outcome["body"]["paymentSession"]["id"])
+
+    def cancel(self, session: PaymentSession, key: str | None = None) -> dict[str, Any]:
+        """Send a cancel and work until it is answered; the outcome."""
+        request: dict[str, Any] = {"session_id": str(session.id), "reason": "unsold after all"}
+        operation = ids.operation_id(CLIENT, key)
+        fingerprint = ids.fingerprint("checkout.cancel", request)
+        self.run(messages.cancel_checkout(operation, CLIENT, fingerprint, request))
+        self.work()
+        return self.outcome(operation)
+
+    def pay(self, session: PaymentSession, card: str = "4242424242424242", **more: Any) -> dict[str, Any]:
+        """Pay on the session's current page, without telling anybody: events wait to be delivered."""
+        return self.control(f"checkout/{self.checkout_id(session)}/pay", card=card, **more)
+
+    def checkout_id(self, session: PaymentSession) -> str:
+        """The id of the session's current page."""
+        return str(self.attempt(session).stripe_checkout_id)
+
+    # Stripe
+
+    def control(self, path: str, **body: Any) -> dict[str, Any]:
+        """Call the sandbox's control API."""
+        answer = requests.post(f"{self.sandbox.url}/_sandbox/{path}", json=body, timeout=30)
+        answer.raise_for_status()
+        found: dict[str, Any] = answer.json()
+        return found
+
+    def ledger(self) -> dict[str, Any]:
+        """What really happened at Stripe."""
+        found: dict[str, Any] = requests.get(f"{self.sandbox.url}/_sandbox/ledger", timeout=30).json()
+        return found
+
+    def fault(self, kind: str, **more: Any) -> None:
+        """Break the next matching request."""
+        self.control("faults", kind=kind, **more)
+
+    def events(self) -> list[dict[str, Any]]:
+        """All events so far, oldest first."""
+        answer = requests.get(
+            f"{self.sandbox.url}/v1/events",
+            params={"limit": 100},
+            headers={"Authorization": "Bearer sk_test_shop"},
+            timeout=30,
+        )
+        answer.raise_for_status()
+        return list(reversed(answer.json()["data"]))
+
+    def deliver(self, *, shuffled_by: random.Random | None = None, work: bool = True) -> list[dict[str, Any]]:
+        """Deliver the events that were not delivered yet, once each, and work."""
+        new = [event for event in self.events() if event["id"] not in self._delivered]
+        if shuffled_by is not None:
+            shuffled_by.shuffle(new)
+        for event in new:
+            self.deliver_event(event)
+        if work:
+            self.work()
+        return new
+
+    def deliver_event(self, event: dict[str, Any], times: int = 1) -> None:
+        """Put an event into the queue, as the front end does with a verified webhook."""
+        self._delivered.add(event["id"])
+        for _ in range(times):
+            self.queue.enqueue(messages.receive_event(json.dumps(event), clock.now()))
+
+    # Looking
+
+    def session(self, session_id: Any) -> PaymentSession:
+        """The session's row as it is now."""
+        with db.transaction():
+            found: PaymentSession = PaymentSession.get_by_id(session_id)
+        return found
+
+    def attempt(self, session: PaymentSession) -> CheckoutAttempt:
+        """The session's current attempt as it is now."""
+        with db.transaction():
+            found: CheckoutAttempt = CheckoutAttempt.get(
+                CheckoutAttempt.session == session.id,
+                CheckoutAttempt.number
+                == PaymentSession.select(PaymentSession.attempt_number).where(PaymentSession.id == session.id),
+            )
+        return found
+
+    def rows(self, table: Any, *conditions: Any) -> list[Any]:
+        """Rows of a table, in the order of their primary key or creation."""
+        with db.transaction():
+            query = table.select().where(*conditions) if conditions else table.select()
+            order = table.created_at if hasattr(table, "created_at") else table._meta.primary_key
+            return list(query.order_by(order))
+
+    def transactions(self, session: PaymentSession) -> list[Transaction]:
+        """The session's charges, oldest first."""
+        return self.rows(Transaction, Transaction.session == session.id)
+
+    def transitions(self, session: PaymentSession) -> list[Transition]:
+        """The session's audit trail."""
+        return self.rows(Transition, Transition.session == session.id)
+
+    def outcome(self, operation: uuid.UUID) -> dict[str, Any]:
+        """The published outcome of an operation."""
+        text = self.state.get(operation_key(operation))
+        assert text is not None, "the operation has no published outcome"
+        found: dict[str, Any] = jsons.loads(text)
+        return found
+
+    def snapshot(self, session: PaymentSession, face: str = "service") -> dict[str, Any]:
+        """The published snapshot of a session."""
+        text = self.state.hget(session_key(session.id), face)
+        assert text, "the session has no published snapshot"
+        found: dict[str, Any] = jsons.loads(text)
+        return found
+
+    def fingerprint(self) -> dict[str, Any]:
+        """All rows that matter and the ledger: equal before and after something that must change nothing."""
+        tables = (PaymentSession, CheckoutAttempt, Operation, Transaction, Receipt, StripeEvent, Outbox, Transition)
+        rows = {table.__name__: [dict(row.__data__) for row in self.rows(table)] for table in tables}
+        ledger = self.ledger()
+        return {**rows, "stripe": {kind: ledger[kind] for kind in ("sessions", "payment_intents", "charges")}}
+
+
+@pytest.fixture(scope="session")
+def sandbox_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[SandboxServer, Path]]:
+    """This worker's Stripe sandbox and the clock file that it reads."""
+    clock_file = tmp_path_factory.mktemp("sandbox") / "clock"
+    with SandboxServer(SandboxConfig(clock_file=clock_file, tick=3600)) as server:
+        yield server, clock_file
+
+
+@pytest.fixture
+def shop_environment(database_url: str, redis_url: str, tmp_path: Path) -> dict[str, str]:
+    """The settings of a worker on this test's services, without Stripe's address."""
+    return {
+        "DATABASE_URL": database_url,
+        "REDIS_URL": redis_url,
+        "STRIPE_SECRET_KEY": "sk_test_shop",
+        "BUYER_TOKEN_SECRETS": "token-secret",
+        "PUBLIC_URL": "http://127.0.0.1:8080",
+        "RECEIPT_FOLDER": str(tmp_path / "receipts"),
+        "RECEIPT_URL_SECRET": "link-secret",
+        "RECEIPT_ISSUER_NAME": "Harbour Auctions",
+    }
+
+
+@pytest.fixture
+def make_shop(
+    shop_environment: dict[str, str],
+    sandbox_server: tuple[SandboxServer, Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Callable[..., Shop]]:
+    """Opens the shop; further settings as keyword arguments."""
+    sandbox, clock_file = sandbox_server
+    clock_file.unlink(missing_ok=True)
+    monkeypatch.setenv("PAYWINDOW_CLOCK_FILE", str(clock_file))
+    requests.post(f"{sandbox.url}/_sandbox/reset", timeout=30).raise_for_status()
+
+    def make(**settings: str) -> Shop:
+        environment = {**shop_environment, "STRIPE_API_BASE": sandbox.url, **settings}
+        loaded = Settings.load(Role.WORKER, environment)
+        queue = Queue()
+        runtime.start(loaded, queue)  # type: ignore[arg-type] # the queue stands in for the broker
+        return Shop(loaded, queue, sandbox, redis.Redis.from_url(loaded.state_url), clock_file)
+
+    yield make
+    db.disconnect()
+
+
+@pytest.fixture
+def shop(make_shop: Callable[..., Shop]) -> Shop:
+    """A shop with the default settings."""
+    return make_shop()

