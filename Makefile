@@ -40,8 +40,8 @@ lint: $(VENV)/ready ## Check style, format and types
 
 .PHONY: lock
 lock: $(VENV)/ready ## Write requirements.lock anew after a change of setup.cfg
-	@$(BIN)/uv pip compile --quiet --no-config --universal --python-version 3.11 --default-index https://pypi.org/simple \
-	    --no-emit-index-url --extra dev --generate-hashes $(ARGS) --output-file requirements.lock setup.cfg
+	@$(BIN)/uv pip compile --quiet --no-config --universal --python-version 3.11 --extra dev --generate-hashes $(ARGS) \
+	    --output-file requirements.lock setup.cfg
 
 .PHONY: clean
 clean: ## Remove everything that was made, the data of `make run` included

@@ -1,6 +1,6 @@
 """Calling a sale off.
 
-``checkout.cancel`` (the marketplace's command): pending or failed -> canceled, and the auction is released. Stripe is asked first:
+``checkout.cancel`` (the marketplace's command): pending or failed -> canceled; the auction is released. Stripe is asked first:
 ``POST /v1/checkout/sessions/{id}/expire`` (idempotent by itself). If the page turns out to be paid, the payment is recorded
 and the cancel is refused; if a payment is being confirmed, it is refused too. A second run finds the outcome and repeats it.
 """
@@ -37,7 +37,7 @@ def cancel(operation_id: str, client: str, fingerprint: str, request: dict[str, 
         return
     page = None
     if attempt is not None and attempt.status == "open":
-        page = read_checkout(runtime().gateway.expire_checkout(attempt.stripe_checkout_id))
+        page = read_checkout(runtime().gateway.expire_checkout(attempt.page_id))
     if attempt is not None:
         with transaction():
             _close(session_id, operation, attempt, page, cause)

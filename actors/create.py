@@ -20,7 +20,7 @@ from paywindow.actors.runtime import runtime
 from paywindow.checkout import Checkout, freeze_params, read_checkout
 from paywindow.errors import Problem, StripeRefused, StripeUnavailable
 from paywindow.messages import CheckoutRequest
-from paywindow.models import attempts, moves, operations, outbox
+from paywindow.models import analytics, attempts, moves, operations, outbox
 from paywindow.models.database import transaction
 from paywindow.models.moves import Cause
 from paywindow.models.snapshots import current_attempt
@@ -64,7 +64,7 @@ def close_page(attempt_id: str, outbox_id: int | None = None) -> None:
     """Expire a page that its session does not want (any more); money that came in meanwhile is recorded."""
     with transaction():
         attempt: CheckoutAttempt = CheckoutAttempt.get_by_id(uuid.UUID(attempt_id))
-    page = read_checkout(runtime().gateway.expire_checkout(attempt.stripe_checkout_id))
+    page = read_checkout(runtime().gateway.expire_checkout(attempt.page_id))
     with transaction():
         if page.paid or page.awaiting_money:
             record_payment(page, Cause("system:checkout.close_page", clock.now()))
@@ -78,7 +78,7 @@ def _claim_auction(operation: Operation, request: CheckoutRequest, at: datetime)
     if operation.outcome is not None:
         outbox.follow_up("publish.operation", at, operation_id=str(operation.id))
         return None
-    if operation.session_id is not None:
+    if operation.session is not None:
         # An earlier run of this message got this far; its attempt may or may not have reached Stripe.
         return attempts.claimed_of(operation.session)
     taken: PaymentSession | None = PaymentSession.get_or_none(
@@ -172,7 +172,8 @@ def _post(attempt: CheckoutAttempt) -> Checkout:
 
 
 def _key_may_be_forgotten(attempt: CheckoutAttempt) -> bool:
-    return clock.now() - attempt.first_called_at > KEY_AGE_LIMIT
+    age: timedelta = clock.now() - attempt.first_called_at
+    return age > KEY_AGE_LIMIT
 
 
 def _find(attempt: CheckoutAttempt) -> Checkout:
@@ -194,6 +195,7 @@ def _attach(attempt: CheckoutAttempt, page: Checkout, at: datetime) -> None:
     window = {} if "expires_at" in jsons.loads(attempt.params) else {"expires_at": page.expires_at}
     current = session.attempt_number == attempt.number
     if current and moves.apply(session, Event.PAGE_OPENED, cause, **window).kind is not Kind.PAST:
+        analytics.track(analytics.CHECKOUT_STARTED, session, at)
         for position, operation in enumerate(operations.unfinished_of(session.id)):
             operations.finish(operation, 201 if position == 0 else 200, answers.created(session), at)
         return

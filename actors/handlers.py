@@ -15,7 +15,7 @@ from paywindow.actors import answers
 from paywindow.actors.payment import AskStripe, record_payment
 from paywindow.checkout import Checkout, read_charge, read_checkout
 from paywindow.errors import PaywindowError
-from paywindow.models import attempts, moves
+from paywindow.models import analytics, attempts, moves
 from paywindow.models.moves import Cause
 from paywindow.models.tables import CheckoutAttempt, PaymentSession, Transaction
 from paywindow.states import Event, Kind
@@ -79,7 +79,10 @@ def checkout_expired(context: Context) -> str:
     if attempt is None:
         return FOREIGN
     attempts.close(attempt, context.at)
-    return _move_current(attempt, Event.PAGE_EXPIRED, context.cause)
+    verdict = _move_current(attempt, Event.PAGE_EXPIRED, context.cause)
+    if verdict == APPLIED:
+        analytics.track(analytics.CHECKOUT_EXPIRED, attempt.session, context.at)
+    return verdict
 
 
 def payment_declined(context: Context) -> str:
@@ -108,9 +111,9 @@ def payment_succeeded(context: Context) -> str:
     attempt = _paid_attempt(intent["id"], intent.get("metadata") or {}, context)
     if attempt is None:
         return FOREIGN
-    page = context.known.get(attempt.stripe_checkout_id)
+    page = context.known.get(attempt.page_id)
     if page is None:
-        raise AskStripe(attempt.stripe_checkout_id)
+        raise AskStripe(attempt.page_id)
     return APPLIED if record_payment(page, context.cause) else NOTHING
 
 

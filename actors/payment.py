@@ -11,7 +11,7 @@ from paywindow import jsons
 from paywindow.actors.runtime import runtime
 from paywindow.checkout import Checkout
 from paywindow.errors import PaywindowError, Permanent
-from paywindow.models import attempts, inbox, moves, outbox
+from paywindow.models import analytics, attempts, inbox, moves, outbox
 from paywindow.models.moves import Cause
 from paywindow.models.tables import CheckoutAttempt, PaymentSession, Transaction
 from paywindow.states import Event, Kind, Status
@@ -59,6 +59,7 @@ def record_payment(page: Checkout, cause: Cause) -> bool:
     settled = answer.kind is Kind.MOVE
     row = _insert(session, attempt, page, cause.at, settled=settled)
     if settled:
+        analytics.track(analytics.CHECKOUT_COMPLETED, session, cause.at)
         outbox.follow_up("receipts.issue", cause.at, transaction_id=str(row.id))
     return True
 

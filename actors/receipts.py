@@ -14,7 +14,7 @@ from paywindow.actors.runtime import runtime
 from paywindow.checkout import Charge, read_checkout
 from paywindow.clock import isoformat
 from paywindow.errors import Problem, Transient
-from paywindow.models import moves, notifications, outbox, receipts
+from paywindow.models import analytics, moves, notifications, outbox, receipts
 from paywindow.models.database import transaction
 from paywindow.models.tables import CheckoutAttempt, PaymentSession, Receipt, Transaction
 from paywindow.money import Money
@@ -71,6 +71,7 @@ def render(receipt_id: str, outbox_id: int | None = None) -> None:
         if receipt.stored_at is None and receipts.stored(identifier, found, at):
             session: PaymentSession = PaymentSession.get_by_id(receipt.session_id)
             notifications.announce("receipt.issued", session, at, receiptNumber=receipt.receipt_number)
+            analytics.track(analytics.RECEIPT_GENERATED, session, at, receipt_number=receipt.receipt_number)
             moves.touch(session.id, at)
         outbox.done(outbox_id)
 
@@ -89,7 +90,7 @@ def locate(reply_id: str, receipt_id: str, session_id: str | None) -> None:
 
 
 def _charge_of(attempt: CheckoutAttempt) -> Charge | None:
-    return read_checkout(runtime().gateway.retrieve_checkout(attempt.stripe_checkout_id)).charge
+    return read_checkout(runtime().gateway.retrieve_checkout(attempt.page_id)).charge
 
 
 def _storage_key(receipt: Receipt) -> str:

@@ -10,7 +10,7 @@ from paywindow.messages import ACTORS, Queue
 
 Function = TypeVar("Function", bound=Callable[..., None])
 
-_MODULES = ("cancel", "create", "events", "notifications", "operations", "publish", "receipts", "sweeps")
+_MODULES = ("analytics", "cancel", "create", "events", "notifications", "operations", "publish", "receipts", "sweeps")
 _FUNCTIONS: dict[str, Callable[..., None]] = {}
 
 # Within a process that serves several queues: somebody waits for the first two.

@@ -37,7 +37,7 @@ def runtime() -> Runtime:
 
 def start(settings: Settings, broker: Broker) -> Runtime:
     """Connect the process to Postgres, Redis, Stripe and the receipts' storage (lazily: nothing is called yet)."""
-    global _current  # noqa: PLW0603 - one process, one runtime
+    global _current
     connect(secret(settings.database_url), settings.database_pool_size, broker.enqueue)
     state = redis.Redis.from_url(
         settings.state_url,

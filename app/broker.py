@@ -62,7 +62,7 @@ class KeepWhatCannotBeRetried(Retries):
             message.fail()
             return
         try:
-            super().after_process_message(broker, message, result=result, exception=exception)
+            super().after_process_message(broker, message, result=result, exception=exception)  # type: ignore[no-untyped-call]
         except Exception:
             message.fail()
             raise
@@ -75,7 +75,7 @@ def make_broker(redis_url: str, *extra: Middleware) -> Broker:
     on purpose: both raise inside a running thread at any line, which can cost a message or a transaction. Every blocking
     call has a limit of its own instead (Stripe, statements, the renderer).
     """
-    broker = Broker(
+    broker = Broker(  # type: ignore[no-untyped-call] # dramatiq does not annotate it
         client=redis.Redis.from_url(
             redis_url,
             socket_timeout=SOCKET_TIMEOUT_SECONDS,

@@ -43,6 +43,7 @@ ACTORS: dict[str, Queue] = {
     "publish.session": Queue.FOLLOW_UPS,
     "publish.operation": Queue.FOLLOW_UPS,
     "notifications.deliver": Queue.FOLLOW_UPS,
+    "analytics.track": Queue.FOLLOW_UPS,
     "receipts.issue": Queue.FOLLOW_UPS,
     "receipts.render": Queue.RECEIPTS,
     "sweeps.outbox": Queue.SWEEPS,

@@ -31,21 +31,21 @@ class Currency:
     minimum: int = 1
 
 
-_ORDINARY = """
-    AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BMD BND BOB BRL BSD BWP BYN BZD CAD CDF CHF CNY COP CRC CVE CZK DKK
-    DOP DZD EGP ETB EUR FJD FKP GBP GEL GIP GMD GTQ GYD HKD HNL HTG HUF IDR ILS INR JMD KES KGS KHR KYD KZT LAK LBP LKR
-    LRD LSL MAD MDL MKD MMK MNT MOP MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK NPR NZD PAB PEN PGK PHP PKR PLN QAR RON RSD
-    RUB SAR SBD SCR SEK SGD SHP SLE SOS SRD STD SZL THB TJS TOP TRY TTD TWD TZS UAH USD UYU UZS WST XCD XCG YER ZAR ZMW
-""".split()
-_ZERO_DECIMAL = "BIF CLP DJF GNF JPY KMF KRW MGA PYG RWF VND VUV XAF XOF XPF".split()
+_ORDINARY = (
+    "AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BMD BND BOB BRL BSD BWP BYN BZD CAD CDF CHF CNY COP CRC CVE CZK DKK "
+    "DOP DZD EGP ETB EUR FJD FKP GBP GEL GIP GMD GTQ GYD HKD HNL HTG HUF IDR ILS INR JMD KES KGS KHR KYD KZT LAK LBP LKR "
+    "LRD LSL MAD MDL MKD MMK MNT MOP MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK NPR NZD PAB PEN PGK PHP PKR PLN QAR RON RSD "
+    "RUB SAR SBD SCR SEK SGD SHP SLE SOS SRD STD SZL THB TJS TOP TRY TTD TWD TZS UAH USD UYU UZS WST XCD XCG YER ZAR ZMW"
+).split()
+_ZERO_DECIMAL = tuple("BIF CLP DJF GNF JPY KMF KRW MGA PYG RWF VND VUV XAF XOF XPF".split())
 _HUNDREDTHS_WITHOUT_FRACTION = ("ISK", "UGX")
 _THREE_DECIMALS = ("BHD", "JOD", "KWD", "OMR", "TND")
 _MINIMUMS = {
-    **dict.fromkeys("USD EUR AUD BRL CAD CHF INR NZD SGD".split(), 50),
-    **dict.fromkeys("AED MYR PLN RON".split(), 200),
-    **dict.fromkeys("NOK SEK".split(), 300),
-    **dict.fromkeys("MXN THB".split(), 1000),
-    **dict.fromkeys("JPY KRW".split(), 50),
+    **dict.fromkeys(["USD", "EUR", "AUD", "BRL", "CAD", "CHF", "INR", "NZD", "SGD"], 50),
+    **dict.fromkeys(["AED", "MYR", "PLN", "RON"], 200),
+    **dict.fromkeys(["NOK", "SEK"], 300),
+    **dict.fromkeys(["MXN", "THB"], 1000),
+    **dict.fromkeys(["JPY", "KRW"], 50),
     "GBP": 30,
     "DKK": 250,
     "HKD": 400,
@@ -109,7 +109,7 @@ def to_minor(amount: Decimal, code: str) -> int:
     scaled = amount.scaleb(kind.decimals)
     if scaled != scaled.to_integral_value():
         raise InvalidMoney(f"must not have more than {kind.decimals} decimals in {code}")
-    return int(scaled) * 10 ** (kind.exponent - kind.decimals)
+    return int(scaled.scaleb(kind.exponent - kind.decimals))
 
 
 def chargeable(amount: Decimal, code: str) -> Money:

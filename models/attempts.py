@@ -6,9 +6,10 @@ from datetime import datetime, timedelta
 from peewee import SQL
 
 from paywindow.checkout import Checkout
+from paywindow.messages import build
+from paywindow.models import claims
 from paywindow.models.database import send_after_commit
 from paywindow.models.tables import CheckoutAttempt, PaymentSession
-from paywindow.messages import build
 
 #: How long a claimed attempt is left to the worker that claimed it before a sweep takes it up.
 LEASE = timedelta(seconds=45)
@@ -122,18 +123,13 @@ def close(attempt: CheckoutAttempt, at: datetime) -> None:
 
 def claim_due(at: datetime, limit: int) -> int:
     """Send ``checkout.open`` for up to ``limit`` claimed attempts whose time has come; returns how many."""
-    due = (
-        CheckoutAttempt.select(CheckoutAttempt.id)
-        .where(CheckoutAttempt.status == "claimed", CheckoutAttempt.next_try_at <= at)
-        .order_by(CheckoutAttempt.next_try_at)
-        .limit(limit)
-        .for_update("FOR UPDATE SKIP LOCKED")
-    )
-    rows = list(
-        CheckoutAttempt.update(next_try_at=at + LEASE)
-        .where(CheckoutAttempt.id.in_(due))
-        .returning(CheckoutAttempt.id)
-        .execute()
+    rows = claims.claim_due(
+        CheckoutAttempt,
+        CheckoutAttempt.next_try_at,
+        at,
+        limit,
+        CheckoutAttempt.status == "claimed",
+        next_try_at=at + LEASE,
     )
     for row in rows:
         send_after_commit(build("checkout.open", attempt_id=str(row.id)))

@@ -42,7 +42,7 @@ _send: Callable[[Message[Any]], object] | None = None
 
 def connect(database_url: str, pool_size: int, send: Callable[[Message[Any]], object]) -> None:
     """Point the models at a database. ``send`` enqueues the messages of committed outbox rows."""
-    global _send  # noqa: PLW0603 - one process, one database, one broker
+    global _send
     options = parse(database_url)
     database.initialize(
         PooledPostgresqlDatabase(

@@ -9,7 +9,9 @@ from typing import Any
 
 from paywindow import jsons
 from paywindow.checkout import moment
+from paywindow.errors import Permanent
 from paywindow.messages import build
+from paywindow.models import claims
 from paywindow.models.database import send_after_commit
 from paywindow.models.tables import StripeEvent
 
@@ -87,15 +89,14 @@ def wake(payment_intent_id: str, at: datetime) -> None:
 
 def claim_due(at: datetime, limit: int) -> int:
     """Send ``events.handle`` for up to ``limit`` unhandled events whose time has come; returns how many."""
-    due = (
-        StripeEvent.select(StripeEvent.id)
-        .where(StripeEvent.handled_at.is_null(), StripeEvent.parked_at.is_null(), StripeEvent.next_try_at <= at)
-        .order_by(StripeEvent.next_try_at)
-        .limit(limit)
-        .for_update("FOR UPDATE SKIP LOCKED")
-    )
-    rows = list(
-        StripeEvent.update(next_try_at=at + LEASE).where(StripeEvent.id.in_(due)).returning(StripeEvent.id).execute()
+    rows = claims.claim_due(
+        StripeEvent,
+        StripeEvent.next_try_at,
+        at,
+        limit,
+        StripeEvent.handled_at.is_null(),
+        StripeEvent.parked_at.is_null(),
+        next_try_at=at + LEASE,
     )
     for row in rows:
         send_after_commit(build("events.handle", event_id=row.id))
@@ -103,7 +104,9 @@ def claim_due(at: datetime, limit: int) -> int:
 
 
 def content(row: StripeEvent) -> dict[str, Any]:
-    """The event as Stripe sent it."""
+    """The event as Stripe sent it. Raises :class:`Permanent` when it is too old to be kept."""
+    if row.body is None:
+        raise Permanent(f"the body of {row.id} is no longer kept")
     found: dict[str, Any] = jsons.loads(row.body)
     return found
 

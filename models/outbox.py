@@ -11,6 +11,7 @@ from dramatiq import Message
 from peewee import SQL
 
 from paywindow import jsons, messages
+from paywindow.models.claims import claim_due
 from paywindow.models.database import send_after_commit
 from paywindow.models.tables import Outbox
 
@@ -18,7 +19,7 @@ FIRST_WAIT = timedelta(seconds=15)
 LONGEST_WAIT = timedelta(hours=1)
 
 
-def follow_up(actor: str, at: datetime, **arguments: str) -> None:
+def follow_up(actor: str, at: datetime, **arguments: Any) -> None:
     """Have ``actor`` run with ``arguments`` once the current transaction has committed, and until it has succeeded."""
     row = Outbox.create(actor=actor, arguments=jsons.dumps(arguments), created_at=at, next_send_at=at + FIRST_WAIT)
     send_after_commit(_message(row))
@@ -35,20 +36,8 @@ def claim_overdue(at: datetime, limit: int) -> int:
 
     Each claim pushes the row's next turn away, twice as far every time, so no other sweep sends it meanwhile.
     """
-    due = (
-        Outbox.select(Outbox.id)
-        .where(Outbox.next_send_at <= at)
-        .order_by(Outbox.next_send_at)
-        .limit(limit)
-        .for_update("FOR UPDATE SKIP LOCKED")
-    )
-    wait = SQL("LEAST(%s * power(2, LEAST(sends, 20)), %s)", (FIRST_WAIT, LONGEST_WAIT))
-    rows = list(
-        Outbox.update(sends=Outbox.sends + 1, next_send_at=SQL("%s + ", (at,)) + wait)
-        .where(Outbox.id.in_(due))
-        .returning(Outbox)
-        .execute()
-    )
+    wait = SQL("%s + LEAST(%s * power(2, LEAST(sends, 20)), %s)", (at, FIRST_WAIT, LONGEST_WAIT))
+    rows = claim_due(Outbox, Outbox.next_send_at, at, limit, sends=Outbox.sends + 1, next_send_at=wait)
     for row in sorted(rows, key=lambda row: row.id):
         send_after_commit(_message(row))
     return len(rows)

@@ -1,5 +1,7 @@
 """The tables as Peewee models: columns only. What may be written, and when, is in the modules beside this one."""
 
+import uuid
+
 from peewee import (
     BigAutoField,
     BigIntegerField,
@@ -12,6 +14,7 @@ from peewee import (
 )
 from playhouse.postgres_ext import DateTimeTZField
 
+from paywindow.errors import Permanent
 from paywindow.models.database import Table
 
 
@@ -60,6 +63,7 @@ class CheckoutAttempt(Table):
 
     id = UUIDField(primary_key=True)
     session = ForeignKeyField(PaymentSession, backref="attempts")
+    session_id: uuid.UUID
     number = IntegerField()
     kind = CharField()
     status = CharField()
@@ -79,6 +83,13 @@ class CheckoutAttempt(Table):
     class Meta:
         table_name = "checkout_attempts"
 
+    @property
+    def page_id(self) -> str:
+        """The attached page's id. Raises :class:`Permanent` while there is none."""
+        if self.stripe_checkout_id is None:
+            raise Permanent(f"attempt {self.id} has no page")
+        return str(self.stripe_checkout_id)
+
 
 class Operation(Table):
     """A command of the API: inserted when its actor starts, its outcome set in the transaction of its effect."""
@@ -89,6 +100,7 @@ class Operation(Table):
     fingerprint = CharField()
     request = TextField()
     session = ForeignKeyField(PaymentSession, null=True)
+    session_id: uuid.UUID | None
     outcome = TextField(null=True)
     created_at = DateTimeTZField()
     finished_at = DateTimeTZField(null=True)
@@ -102,7 +114,9 @@ class Transaction(Table):
 
     id = UUIDField(primary_key=True)
     session = ForeignKeyField(PaymentSession, backref="transactions")
+    session_id: uuid.UUID
     attempt = ForeignKeyField(CheckoutAttempt)
+    attempt_id: uuid.UUID
     stripe_payment_intent_id = CharField()
     stripe_charge_id = CharField(null=True)
     status = CharField()
@@ -143,6 +157,7 @@ class Receipt(Table):
     id = UUIDField(primary_key=True)
     transaction = ForeignKeyField(Transaction)
     session = ForeignKeyField(PaymentSession, backref="receipts")
+    session_id: uuid.UUID
     kind = CharField()
     series = CharField()
     number = BigIntegerField()
@@ -206,6 +221,7 @@ class Notification(Table):
 
     id = UUIDField(primary_key=True)
     session = ForeignKeyField(PaymentSession)
+    session_id: uuid.UUID
     type = CharField()
     payload = TextField()
     created_at = DateTimeTZField()
@@ -220,6 +236,7 @@ class Transition(Table):
 
     id = BigAutoField()
     session = ForeignKeyField(PaymentSession, backref="transitions")
+    session_id: uuid.UUID
     version = BigIntegerField()
     attempt_number = IntegerField()
     event = CharField()

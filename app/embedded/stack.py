@@ -14,6 +14,7 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from paywindow.embedded.errors import EmbeddedError
@@ -157,8 +158,11 @@ def _migrate(stack: Stack, say: Callable[[str], None]) -> None:
 def _wait_until_ready(stack: Stack) -> None:
     _wait_for(stack, lambda: _answers(f"{stack.front_url}/readyz"), "the front end")
     for role in WORKERS:
-        log = stack.processes[f"worker-{role}"]
-        _wait_for(stack, lambda log=log: "ready for action" in log.log_tail(), f"the {role} worker")
+        _wait_for(stack, partial(_is_ready, stack.processes[f"worker-{role}"]), f"the {role} worker")
+
+
+def _is_ready(worker: Supervised) -> bool:
+    return "ready for action" in worker.log_tail()
 
 
 def _answers(url: str) -> bool:

@@ -49,6 +49,8 @@ def date_and_time(moment: datetime, timezone: str, locale: Locale) -> str:
 
 def _zone(local: datetime, locale: Locale) -> str:
     """The zone as the locale abbreviates it (``MEZ``), else its distance from Greenwich (``GMT+03:00``)."""
+    if local.tzname() == "UTC":
+        return "UTC"  # CLDR's French says "TU", which few would recognise
     name = get_timezone_name(local, width="short", locale=locale)
     return get_timezone_gmt(local, locale=locale) if name.startswith(("+", "-")) else name
 

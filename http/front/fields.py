@@ -7,8 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, StrictStr, ValidationInfo, WithJsonSchema
 
-from paywindow import money
-from paywindow.front import locales
+from paywindow import locales, money
 from paywindow.front.urls import AllowList
 
 MAX_DESCRIPTION = 250

@@ -20,7 +20,8 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 REQUEST_ID = web.RequestKey("request_id", str)
 
-_SECURITY_HEADERS = {
+_HEADERS = {
+    "Server": "paywindow",
     "X-Content-Type-Options": "nosniff",
     # Tokens travel in one URL of the buyer's page; no other site may learn it.
     "Referrer-Policy": "no-referrer",
@@ -72,7 +73,7 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
 async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
     """``on_response_prepare``: what every answer carries, static files included."""
     response.headers["X-Request-Id"] = request[REQUEST_ID]
-    response.headers.update(_SECURITY_HEADERS)
+    response.headers.update(_HEADERS)
     if response.content_type != "application/pdf":  # a browser's own viewer would be subject to it
         response.headers["Content-Security-Policy"] = _CONTENT_SECURITY_POLICY
 

@@ -62,15 +62,27 @@ class PaymentSession(_Response):
 class Fees(_Response):
     """What the payment cost. For the marketplace only."""
 
-    stripe_fee: Amount | None
+    stripe_fee: Amount | None = Field(description="Known a while after the payment.")
+    stripe_fee_currency: str | None
     platform_fee: Amount | None
 
 
+class Card(_Response):
+    """What may be shown of the card."""
+
+    brand: str | None
+    last4: str
+
+
 class Transaction(_Response):
-    """The payment that settled the session."""
+    """The payment that settled the session, or the held one that waits for an operator."""
 
     id: UUID
     status: str
+    amount: Amount
+    currency: str
+    settled: bool
+    card: Card | None
     fees: Fees | None = None
 
 
@@ -129,6 +141,7 @@ class Receipt(_Response):
     """What a receipt says about itself."""
 
     id: UUID
+    payment_session_id: UUID
     number: str | None
     issued_at: datetime
     total: Amount

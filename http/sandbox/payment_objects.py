@@ -35,7 +35,7 @@ def build_intent(session: JsonObject, data: JsonObject, created: int) -> JsonObj
         "customer": session["customer"],
         "customer_account": None,
         "description": data.get("description"),
-        "excluded_payment_method_types": session["excluded_payment_method_types"],
+        "excluded_payment_method_types": session.get("excluded_payment_method_types"),
         "last_payment_error": None,
         "latest_charge": None,
         "livemode": False,

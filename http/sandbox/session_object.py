@@ -21,7 +21,7 @@ def build_session(
 ) -> JsonObject:
     """A new, open session in ``mode=payment`` on Stripe's hosted page."""
     session_id = new_id("cs_test_a1")
-    return {
+    session = {
         "id": session_id,
         "object": "checkout.session",
         **_money(params, totals),
@@ -30,7 +30,6 @@ def build_session(
         **_options(params),
         **_NOT_MODELLED,
         "allowed_payment_method_types": params.get("allowed_payment_method_types"),
-        "excluded_payment_method_types": params.get("excluded_payment_method_types"),
         "created": created,
         "expires_at": expires_at,
         "livemode": False,
@@ -41,6 +40,10 @@ def build_session(
         "payment_status": "unpaid",
         "status": "open",
     }
+    # The one field that is absent, not null, when it was not given.
+    if "excluded_payment_method_types" in params:
+        session["excluded_payment_method_types"] = params["excluded_payment_method_types"]
+    return session
 
 
 def customer_details(email: str | None, name: str | None = None, country: str | None = None) -> JsonObject:
@@ -89,8 +92,6 @@ def _page(params: JsonObject, url: str) -> JsonObject:
         "client_secret": None,
         "locale": params.get("locale"),
         "origin_context": params.get("origin_context"),
-        "redirect_on_completion": None,
-        "return_url": None,
         "submit_type": params.get("submit_type"),
         "success_url": params["success_url"],
         "ui_mode": "hosted_page",
@@ -112,6 +113,7 @@ def _options(params: JsonObject) -> JsonObject:
         "payment_method_collection": "if_required",
         "payment_method_options": {"card": {"request_three_d_secure": "automatic"}},
         "phone_number_collection": {"enabled": False},
+        "tax_id_collection": {"enabled": False, "required": "never"},
     }
 
 

@@ -15,17 +15,17 @@ import pytest
 from pypdf import PdfReader
 
 from paywindow.receipts.data import Buyer, Issuer, Line, Method, ReceiptData, References
+from paywindow.receipts.fonts import missing_fonts
 from paywindow.receipts.render import render_pdf
 from paywindow.receipts.wkhtmltopdf import RenderFailed, html_to_pdf
 
 
-@pytest.fixture(autouse=True)
-def wkhtmltopdf() -> None:
+@pytest.fixture(autouse=True, scope="module")
+def renderer_and_fonts() -> None:
     """Missing on a laptop is a reason to skip; in CI it is a failure."""
-    if shutil.which("wkhtmltopdf") is None:
-        if os.environ.get("CI"):
-            pytest.fail("wkhtmltopdf is not installed")
-        pytest.skip("wkhtmltopdf is not installed")
+    missing = [name for name in ("wkhtmltopdf", "fc-list") if shutil.which(name) is None] or list(missing_fonts())
+    if missing:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"not installed: {', '.join(missing)}")
 
 
 def receipt(**changes: object) -> ReceiptData:
