@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 # wkhtmltopdf prints receipts; the tests look at them and buy in a browser.
-PACKAGES := wkhtmltopdf fonts-dejavu-core
+PACKAGES := wkhtmltopdf fontconfig fonts-dejavu-core fonts-liberation fonts-noto-ui-core fonts-ipafont-gothic
 TEST_PACKAGES := $(PACKAGES) poppler-utils chromium
 
 # More arguments for the tool behind a target: make test ARGS="-k settle", make lock ARGS=--upgrade

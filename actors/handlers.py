@@ -15,13 +15,15 @@ from paywindow.actors import answers
 from paywindow.actors.payment import AskStripe, record_payment
 from paywindow.checkout import Checkout, read_charge, read_checkout
 from paywindow.errors import PaywindowError
-from paywindow.models import analytics, attempts, moves
+from paywindow.models import attempts, moves, windows
 from paywindow.models.moves import Cause
 from paywindow.models.tables import CheckoutAttempt, PaymentSession, Transaction
-from paywindow.states import Event, Kind
+from paywindow.states import PAYABLE, Event, Kind
 
 #: How long an event about a payment waits for ``checkout.session.completed`` before Stripe is asked instead.
 PATIENCE = timedelta(seconds=30)
+#: How long whoever closed a page is given to move its session before the sweep does.
+SETTLING = timedelta(seconds=1)
 APPLIED, NOTHING, FOREIGN = "applied", "nothing", "foreign"
 
 
@@ -74,15 +76,17 @@ def delayed_payment_failed(context: Context) -> str:
 
 
 def checkout_expired(context: Context) -> str:
-    """A page died unpaid."""
+    """A page died unpaid: at the deadline that closes the window, before it the page has to be replaced."""
     attempt = _page_attempt(read_checkout(context.subject))
     if attempt is None:
         return FOREIGN
     attempts.close(attempt, context.at)
-    verdict = _move_current(attempt, Event.PAGE_EXPIRED, context.cause)
-    if verdict == APPLIED:
-        analytics.track(analytics.CHECKOUT_EXPIRED, attempt.session, context.at)
-    return verdict
+    session = moves.lock_session(attempt.session_id)
+    if session is None or attempt.number != session.attempt_number or session.status not in PAYABLE:
+        return NOTHING
+    # Whoever is closing the page right now (a cancel, a sweep) is about to say why; the sweep looks when they have.
+    windows.attend(session, context.at + SETTLING)
+    return APPLIED
 
 
 def payment_declined(context: Context) -> str:
@@ -264,4 +268,4 @@ def _insert_declined(
 
 def _failure(session: PaymentSession, code: str, reason: str) -> dict[str, str]:
     """The reason shown to the buyer; a session that is already past failing keeps what it says."""
-    return {"failure_code": code, "failure_message": reason} if session.status in ("pending", "failed") else {}
+    return {"failure_code": code, "failure_message": reason} if session.status in PAYABLE else {}

@@ -42,7 +42,9 @@ def record_payment(page: Checkout, cause: Cause) -> bool:
     attempts.complete(attempt, cause.at)
     inbox.wake(page.payment_intent_id, cause.at)
     if not page.paid:
-        return moves.apply(session, Event.SUBMITTED, cause, **_CLEARED).kind is not Kind.PAST
+        if _auction_is_others(session):
+            return moves.apply(session, Event.PAID_TWICE, cause).kind is not Kind.PAST
+        return moves.apply(session, Event.SUBMITTED, cause, **_CLEARED, released_at=None).kind is not Kind.PAST
     if _recorded(page.payment_intent_id):
         return False
     event = judge(session, page, cause.at)
@@ -84,17 +86,7 @@ def judge(session: PaymentSession, page: Checkout, at: datetime) -> Event:
 
 def _auction_is_others(session: PaymentSession) -> bool:
     """Whether another session of the auction is settled, or is open while this one is released."""
-    if session.released_at is None:
-        return False
-    return bool(
-        PaymentSession.select()
-        .where(
-            PaymentSession.auction_id == session.auction_id,
-            PaymentSession.id != session.id,
-            PaymentSession.released_at.is_null(),
-        )
-        .exists()
-    )
+    return session.released_at is not None and moves.unreleased_of(session.auction_id) is not None
 
 
 def _recorded(payment_intent_id: str) -> bool:

@@ -10,11 +10,31 @@ from paywindow.messages import ACTORS, Queue
 
 Function = TypeVar("Function", bound=Callable[..., None])
 
-_MODULES = ("analytics", "cancel", "create", "events", "notifications", "operations", "publish", "receipts", "sweeps")
+_MODULES = (
+    "analytics",
+    "create",
+    "deadline",
+    "events",
+    "notifications",
+    "operations",
+    "pages",
+    "publish",
+    "receipts",
+    "stop",
+    "sweeps",
+    "windows",
+)
 _FUNCTIONS: dict[str, Callable[..., None]] = {}
 
 # Within a process that serves several queues: somebody waits for the first two.
-_PRIORITY = {Queue.INTERACTIVE: 0, Queue.FOLLOW_UPS: 0, Queue.EVENTS: 10, Queue.SWEEPS: 20, Queue.RECEIPTS: 30}
+_PRIORITY = {
+    Queue.INTERACTIVE: 0,
+    Queue.FOLLOW_UPS: 0,
+    Queue.EVENTS: 10,
+    Queue.SWEEPS: 20,
+    Queue.WINDOWS: 25,
+    Queue.RECEIPTS: 30,
+}
 
 
 def actor(name: str) -> Callable[[Function], Function]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import redis
 
 from paywindow.broker import SOCKET_TIMEOUT_SECONDS, Broker
+from paywindow.budget import Budget
 from paywindow.gateway import Gateway
 from paywindow.keys import BuyerTokens
 from paywindow.models.database import connect
@@ -22,6 +23,7 @@ class Runtime:
     gateway: Gateway
     publisher: Publisher
     tokens: BuyerTokens
+    budget: Budget
     receipts: ReceiptStore
 
 
@@ -45,9 +47,16 @@ def start(settings: Settings, broker: Broker) -> Runtime:
         socket_connect_timeout=SOCKET_TIMEOUT_SECONDS,
         health_check_interval=30,
     )
+    budget = Budget(state, settings.stripe_calls_per_second)
     _current = Runtime(
         settings=settings,
-        gateway=Gateway(secret(settings.stripe_secret_key), settings.stripe_api_base, settings.stripe_timeout_seconds),
+        gateway=Gateway(
+            secret(settings.stripe_secret_key),
+            settings.stripe_api_base,
+            settings.stripe_timeout_seconds,
+            before_call=budget.spend,
+        ),
+        budget=budget,
         publisher=Publisher(state),
         tokens=BuyerTokens([value.get_secret_value() for value in settings.buyer_token_secrets]),
         receipts=_receipt_store(settings),

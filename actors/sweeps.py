@@ -4,12 +4,20 @@ Enqueued by the scheduler. Each claims a batch of due rows by pushing their next
 neither a second run nor another sweep sends the same row meanwhile, and sends their messages after the commit.
 """
 
-from paywindow import clock
+import uuid
+from datetime import timedelta
+
+from paywindow import clock, metrics
 from paywindow.actors.registry import actor
-from paywindow.models import attempts, inbox, outbox
+from paywindow.actors.runtime import runtime
+from paywindow.models import attempts, inbox, outbox, windows
 from paywindow.models.database import transaction
+from paywindow.published import DRIFT_TOLERANCE
 
 BATCH = 500
+#: Deadlines this close are claimed ahead and their messages sent with the exact delay, so that closing is not rounded up to
+#: the sweep's next round.
+LOOK_AHEAD = timedelta(seconds=2)
 
 
 @actor("sweeps.outbox")
@@ -31,3 +39,31 @@ def sweep_attempts() -> None:
     """Go on with attempts whose page is not recorded yet."""
     with transaction():
         attempts.claim_due(clock.now(), BATCH)
+
+
+@actor("sweeps.windows")
+def sweep_windows() -> None:
+    """Attend to windows whose deadline has come or whose page has died, as many as the sweeps' share of calls allows."""
+    at = clock.now()
+    with transaction():
+        waiting = windows.count_due(at + LOOK_AHEAD, BATCH)
+    allowed = runtime().budget.claim_for_sweep(waiting) if waiting else 0
+    if allowed:
+        with transaction():
+            windows.claim_due(at, at + LOOK_AHEAD, allowed)
+
+
+@actor("sweeps.window_mirror")
+def sweep_window_mirror() -> None:
+    """Compare the remaining times in Redis with the deadlines in Postgres, and put right what drifted."""
+    last = uuid.UUID(int=0)
+    while True:
+        with transaction():
+            deadlines = windows.open_deadlines(last, BATCH)
+        for drift in runtime().publisher.mirror_windows(deadlines):
+            metrics.WINDOW_DRIFT.observe(drift.total_seconds())
+            if drift > DRIFT_TOLERANCE:
+                metrics.WINDOW_REPAIRS.inc()
+        if len(deadlines) < BATCH:
+            return
+        last = deadlines[-1][0]

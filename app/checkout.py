@@ -11,6 +11,8 @@ from paywindow.errors import Permanent
 SHORTEST_PAGE = timedelta(minutes=31)
 #: With ``expires_at`` left out Stripe sets exactly this.
 DEFAULT_PAGE = timedelta(hours=24)
+#: A full 24 hours is refused as ``expires_at``, and Stripe's clock decides what that is: stay well below, or leave it out.
+CLOCK_MARGIN = timedelta(minutes=5)
 _ITEM = "Auction win"
 
 
@@ -33,9 +35,11 @@ def freeze_params(
 ) -> dict[str, Any]:
     """The body of ``POST /v1/checkout/sessions`` for one attempt.
 
-    Metadata goes on the session and, since Stripe does not copy it, on the PaymentIntent. ``expires_at`` is left out for a
-    full default window, whose end is then Stripe's own. Adaptive pricing is off so that the buyer pays in the currency of
-    the auction; recovery is off so that a closed window stays closed.
+    Metadata goes on the session and, since Stripe does not copy it, on the PaymentIntent. Adaptive pricing is off so that the
+    buyer pays in the currency of the auction; recovery is off so that a closed window stays closed.
+
+    ``expires_at`` is left out for a full default window, whose end is then Stripe's own, and for longer ones, whose page is
+    replaced when it dies. A page must live for half an hour at least; in a shorter window it is expired at the deadline.
     """
     metadata = {
         "payment_session_id": session_id,
@@ -64,7 +68,7 @@ def freeze_params(
     }
     optional = {"cancel_url": cancel_url, "customer_email": buyer_email, "locale": locale}
     params |= {name: value for name, value in optional.items() if value}
-    if window_ends - at < DEFAULT_PAGE:
+    if window_ends - at < DEFAULT_PAGE - CLOCK_MARGIN:
         params["expires_at"] = int(max(window_ends, at + SHORTEST_PAGE).timestamp())
     return params
 

@@ -60,6 +60,8 @@ PROBLEMS: dict[str, tuple[HTTPStatus, str]] = {
     "already_paid": (HTTPStatus.CONFLICT, "The payment session is paid"),
     "payment_processing": (HTTPStatus.CONFLICT, "A payment is being processed"),
     "session_expired": (HTTPStatus.CONFLICT, "The payment window has closed"),
+    "session_canceled": (HTTPStatus.CONFLICT, "The payment session is canceled"),
+    "session_open": (HTTPStatus.CONFLICT, "The payment window is open"),
     "session_held": (HTTPStatus.CONFLICT, "The payment session is held for an operator"),
     "session_closed": (HTTPStatus.CONFLICT, "The payment session was closed before its page opened"),
     "stripe_refused": (HTTPStatus.UNPROCESSABLE_ENTITY, "Stripe refused the request"),

@@ -5,7 +5,7 @@ Every call takes what it needs as arguments, returns plain dictionaries, and rai
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
 
@@ -25,9 +25,15 @@ stripe.enable_telemetry = False
 
 
 class Gateway:
-    """Calls to one Stripe account. ``timeout_seconds`` bounds each HTTP request; the SDK's default would be 80 s."""
+    """Calls to one Stripe account.
 
-    def __init__(self, secret_key: str, api_base: str, timeout_seconds: int):
+    ``timeout_seconds`` bounds each HTTP request (the SDK's default would be 80 s); ``before_call`` runs before each call.
+    """
+
+    def __init__(
+        self, secret_key: str, api_base: str, timeout_seconds: int, before_call: Callable[[], None] = lambda: None
+    ):
+        self._before_call = before_call
         self.livemode = secret_key.startswith(("sk_live_", "rk_live_"))
         self._client = StripeClient(
             secret_key,
@@ -73,6 +79,7 @@ class Gateway:
             params = {**params, "starting_after": page["data"][-1]["id"]}
 
     def _ask(self, call: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        self._before_call()
         try:
             answer: dict[str, Any] = call(*args, **kwargs).to_dict()
         except stripe.StripeError as error:

@@ -20,13 +20,14 @@ class Queue(StrEnum):
     EVENTS = "events"
     FOLLOW_UPS = "follow-ups"
     SWEEPS = "sweeps"
+    WINDOWS = "windows"
     RECEIPTS = "receipts"
 
 
 #: Worker roles: one master process each. Somebody waits for ``interactive``; sweeps and PDFs may take their time.
 ROLES: dict[str, tuple[Queue, ...]] = {
     "interactive": (Queue.INTERACTIVE, Queue.EVENTS, Queue.FOLLOW_UPS),
-    "sweeps": (Queue.SWEEPS,),
+    "sweeps": (Queue.SWEEPS, Queue.WINDOWS),
     "receipts": (Queue.RECEIPTS,),
 }
 
@@ -38,6 +39,10 @@ ACTORS: dict[str, Queue] = {
     "operations.find": Queue.INTERACTIVE,
     "receipts.locate": Queue.INTERACTIVE,
     "checkout.close_page": Queue.FOLLOW_UPS,
+    "window.due": Queue.WINDOWS,
+    "window.expire": Queue.INTERACTIVE,
+    "window.extend": Queue.INTERACTIVE,
+    "window.reopen": Queue.INTERACTIVE,
     "events.receive": Queue.EVENTS,
     "events.handle": Queue.EVENTS,
     "publish.session": Queue.FOLLOW_UPS,
@@ -49,6 +54,8 @@ ACTORS: dict[str, Queue] = {
     "sweeps.outbox": Queue.SWEEPS,
     "sweeps.inbox": Queue.SWEEPS,
     "sweeps.attempts": Queue.SWEEPS,
+    "sweeps.windows": Queue.SWEEPS,
+    "sweeps.window_mirror": Queue.SWEEPS,
 }
 
 
@@ -91,11 +98,14 @@ def create_checkout(operation_id: uuid.UUID, client: str, fingerprint: str, requ
     )
 
 
-def cancel_checkout(operation_id: uuid.UUID, client: str, fingerprint: str, request: dict[str, Any]) -> Message[Any]:
-    """Call a sale off. ``request`` is ``{"session_id": ..., "reason": ...}``."""
-    return build(
-        "checkout.cancel", operation_id=str(operation_id), client=client, fingerprint=fingerprint, request=request
-    )
+def command(
+    actor: str, operation_id: uuid.UUID, client: str, fingerprint: str, request: dict[str, Any]
+) -> Message[Any]:
+    """A command about an existing session: ``checkout.cancel``, ``window.expire``, ``window.extend``, ``window.reopen``.
+
+    ``request`` always has ``session_id`` and ``reason``; extend and reopen have ``minutes`` or ``until`` (ISO 8601) beside them.
+    """
+    return build(actor, operation_id=str(operation_id), client=client, fingerprint=fingerprint, request=request)
 
 
 def receive_event(body: str, received_at: datetime) -> Message[Any]:

@@ -1,40 +1,51 @@
 """What the workers publish for the front end to read: the contract over Redis between the two.
 
-Three kinds of entries live in the *state* database (not the broker's), and all may vanish at any moment:
+Four kinds of entries live in the *state* database (not the broker's), and all may vanish at any moment:
 
 * **snapshots**, ``pw:session:<id>``: a hash with ``v`` (version), the session's public JSON in up to four shapes (see
   :class:`Snapshot`), and the two moments that the front end compares with the clock;
 * **outcomes**, ``pw:operation:<id>``: the answer to a command, with the fingerprint of the request that it answers;
-* **replies**, ``pw:reply:<id>``: the answer to a query that no snapshot holds.
+* **replies**, ``pw:reply:<id>``: the answer to a query that no snapshot holds;
+* **windows**, ``payment:window:<id>``: empty, its time to live is the time that the window has left.
 
 Whoever waits for an entry subscribes to :data:`WAKE`, on which the name of every entry is published as it is written.
 """
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 import redis
 
-from paywindow import jsons
+from paywindow import clock, jsons
 
 #: The channel that names each entry as it is written.
 WAKE = "pw:wake"
 
 SNAPSHOT_SECONDS = 3 * 86_400
 MISSING_SECONDS = 30
+#: A remaining time that is off by more than this is put right.
+DRIFT_TOLERANCE = timedelta(seconds=1)
 #: Stripe and most clients stop repeating an idempotency key after a day; a later read re-publishes from the table.
 OUTCOME_SECONDS = 26 * 3600
 CONFLICT_SECONDS = 120
 REPLY_SECONDS = 60
 
 # A snapshot replaces an older one or a note that the session is unknown; an equal one only wakes (a reader missed it).
+# KEYS: the snapshot, the window's remaining time. ARGV: version, seconds to keep, channel, remaining ms, fields.
 _PUBLISH_SNAPSHOT = """
 local have = redis.call('HGET', KEYS[1], 'v')
 if have and tonumber(have) > tonumber(ARGV[1]) then return 0 end
 redis.call('DEL', KEYS[1])
-redis.call('HSET', KEYS[1], 'v', ARGV[1], unpack(ARGV, 4))
+redis.call('HSET', KEYS[1], 'v', ARGV[1], unpack(ARGV, 5))
 redis.call('EXPIRE', KEYS[1], ARGV[2])
+if tonumber(ARGV[4]) > 0 then
+    redis.call('SET', KEYS[2], '', 'PX', ARGV[4])
+else
+    redis.call('DEL', KEYS[2])
+end
 redis.call('PUBLISH', ARGV[3], KEYS[1])
 return 1
 """
@@ -62,6 +73,15 @@ def conflict_key(operation_id: uuid.UUID, fingerprint: str) -> str:
 def reply_key(reply_id: uuid.UUID) -> str:
     """Where the answer to a query lies."""
     return f"pw:reply:{reply_id}"
+
+
+def window_key(session_id: uuid.UUID) -> str:
+    """The key whose time to live is the time that a payment window has left."""
+    return f"payment:window:{session_id}"
+
+
+def _now_ms() -> int:
+    return int(clock.now().timestamp() * 1000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,11 +145,37 @@ class Publisher:
     def session(self, session_id: uuid.UUID, snapshot: Snapshot) -> None:
         """Publish a snapshot unless a newer one is there."""
         pairs = [part for pair in snapshot.fields().items() for part in pair]
-        self._snapshot(keys=[session_key(session_id)], args=[snapshot.version, SNAPSHOT_SECONDS, WAKE, *pairs])
+        remaining = snapshot.closes_ms - _now_ms() if snapshot.closes_ms else 0
+        self._snapshot(
+            keys=[session_key(session_id), window_key(session_id)],
+            args=[snapshot.version, SNAPSHOT_SECONDS, WAKE, remaining, *pairs],
+        )
 
     def unknown_session(self, session_id: uuid.UUID) -> None:
         """Remember briefly that there is no such session (version 0 gives way to any real snapshot)."""
-        self._snapshot(keys=[session_key(session_id)], args=[0, MISSING_SECONDS, WAKE, "missing", 1])
+        self._snapshot(
+            keys=[session_key(session_id), window_key(session_id)], args=[0, MISSING_SECONDS, WAKE, 0, "missing", 1]
+        )
+
+    def mirror_windows(self, deadlines: Sequence[tuple[uuid.UUID, datetime]]) -> list[timedelta]:
+        """Compare the remaining times in Redis with these deadlines and put right what is off; returns how far each was.
+
+        A missing entry is off by all of its remaining time. Entries of windows whose deadline has passed are not made.
+        """
+        now = clock.now()
+        pending = [(identifier, expires_at) for identifier, expires_at in deadlines if expires_at > now]
+        with self._redis.pipeline(transaction=False) as pipeline:
+            for identifier, _ in pending:
+                pipeline.pttl(window_key(identifier))
+            found = pipeline.execute()
+            drifts = []
+            for (identifier, expires_at), remaining in zip(pending, found, strict=True):
+                right = expires_at - now
+                drifts.append(abs(right - timedelta(milliseconds=max(remaining, 0))))
+                if drifts[-1] > DRIFT_TOLERANCE:
+                    pipeline.set(window_key(identifier), "", px=right)
+            pipeline.execute()
+        return drifts
 
     def outcome(self, operation_id: uuid.UUID, outcome: Outcome) -> None:
         """Publish the answer to a command."""

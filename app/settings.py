@@ -91,9 +91,10 @@ class Settings(BaseSettings):
     stripe_webhook_secret: Secrets = ()
     stripe_api_base: HttpUrl = STRIPE_API
     stripe_timeout_seconds: int = Field(default=10, ge=1, le=60)
+    stripe_rate_limit: int | None = Field(default=None, ge=1, le=10_000)
 
     # The payment window
-    payment_window_minutes: int = Field(default=1440, ge=30, le=1440)
+    payment_window_minutes: int = Field(default=1440, ge=1, le=43_200)
     payment_late_grace_seconds: int = Field(default=0, ge=0, le=3600)
     payment_late_policy: Literal["refund", "accept", "hold"] = "refund"
     payment_method_types: Texts = ("card",)
@@ -180,6 +181,11 @@ class Settings(BaseSettings):
         """Whether the key moves real money (``sk_live_`` or ``rk_live_``)."""
         key = self.stripe_secret_key
         return key is not None and key.get_secret_value().startswith(("sk_live_", "rk_live_"))
+
+    @property
+    def stripe_calls_per_second(self) -> int:
+        """``STRIPE_RATE_LIMIT``, else what Stripe allows a live or a test key (https://docs.stripe.com/rate-limits)."""
+        return self.stripe_rate_limit or (100 if self.live else 25)
 
     @property
     def state_url(self) -> str:

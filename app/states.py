@@ -39,8 +39,12 @@ class Event(StrEnum):
     PAID_CANCELED = "paid_canceled"
     DECLINED = "declined"
     CONFIRMATION_FAILED = "confirmation_failed"
-    PAGE_EXPIRED = "page_expired"
+    WINDOW_CLOSED = "window_closed"
+    PAGE_ROLLED = "page_rolled"
     CANCEL = "cancel"
+    EXPIRE = "expire"
+    EXTEND = "extend"
+    REOPEN = "reopen"
 
 
 class Kind(StrEnum):
@@ -76,7 +80,7 @@ def _refuse(code: str) -> Answer:
 
 
 _STAY, _PAST, _HOLD = Answer(Kind.STAY), Answer(Kind.PAST), Answer(Kind.HOLD)
-_TO_PROCESSING, _TO_COMPLETED = _to(Status.PROCESSING), _to(Status.COMPLETED)
+_TO_PENDING, _TO_PROCESSING, _TO_COMPLETED = _to(Status.PENDING), _to(Status.PROCESSING), _to(Status.COMPLETED)
 _TO_FAILED, _TO_EXPIRED, _TO_CANCELED = _to(Status.FAILED), _to(Status.EXPIRED), _to(Status.CANCELED)
 
 MEANING: dict[Event, str] = {
@@ -90,16 +94,20 @@ MEANING: dict[Event, str] = {
     Event.PAID_CANCELED: "charged although the sale was called off",
     Event.DECLINED: "a card was declined; the page stays payable",
     Event.CONFIRMATION_FAILED: "the delayed payment did not come",
-    Event.PAGE_EXPIRED: "the page of the current attempt died unpaid at its deadline",
+    Event.WINDOW_CLOSED: "the deadline has passed, and Stripe says that the page is closed unpaid",
+    Event.PAGE_ROLLED: "the page died before the window did: a new attempt takes its place",
     Event.CANCEL: "the marketplace calls the sale off, and the page is closed at Stripe",
+    Event.EXPIRE: "an admin closes the window now, and the page is closed at Stripe",
+    Event.EXTEND: "an admin moves the deadline, before it has passed",
+    Event.REOPEN: "an admin opens the window again, if the auction is not taken",
 }
 
 _ORDER = (Status.PENDING, Status.PROCESSING, Status.FAILED, Status.COMPLETED, Status.EXPIRED, Status.CANCELED)
 _ROWS: dict[Event, tuple[Answer, Answer, Answer, Answer, Answer, Answer]] = {
     # event: pending, processing, failed, completed, expired, canceled
-    Event.PAGE_OPENED: (_STAY, _PAST, _PAST, _PAST, _PAST, _PAST),
-    Event.PAGE_REFUSED: (_TO_FAILED, _PAST, _PAST, _PAST, _PAST, _PAST),
-    Event.SUBMITTED: (_TO_PROCESSING, _PAST, _TO_PROCESSING, _PAST, _HOLD, _HOLD),
+    Event.PAGE_OPENED: (_STAY, _PAST, _STAY, _PAST, _PAST, _PAST),
+    Event.PAGE_REFUSED: (_TO_FAILED, _PAST, _TO_FAILED, _PAST, _PAST, _PAST),
+    Event.SUBMITTED: (_TO_PROCESSING, _PAST, _TO_PROCESSING, _PAST, _TO_PROCESSING, _HOLD),
     Event.PAID: (_TO_COMPLETED, _TO_COMPLETED, _TO_COMPLETED, _PAST, _TO_COMPLETED, _HOLD),
     Event.PAID_LATE: (_HOLD, _HOLD, _HOLD, _HOLD, _HOLD, _HOLD),
     Event.PAID_TWICE: (_HOLD, _HOLD, _HOLD, _HOLD, _HOLD, _HOLD),
@@ -107,7 +115,8 @@ _ROWS: dict[Event, tuple[Answer, Answer, Answer, Answer, Answer, Answer]] = {
     Event.PAID_CANCELED: (_HOLD, _HOLD, _HOLD, _HOLD, _HOLD, _HOLD),
     Event.DECLINED: (_TO_FAILED, _STAY, _STAY, _STAY, _STAY, _STAY),
     Event.CONFIRMATION_FAILED: (_TO_FAILED, _TO_FAILED, _PAST, _PAST, _PAST, _PAST),
-    Event.PAGE_EXPIRED: (_TO_EXPIRED, _PAST, _TO_EXPIRED, _PAST, _PAST, _PAST),
+    Event.WINDOW_CLOSED: (_TO_EXPIRED, _PAST, _TO_EXPIRED, _PAST, _PAST, _PAST),
+    Event.PAGE_ROLLED: (_STAY, _PAST, _STAY, _PAST, _PAST, _PAST),
     Event.CANCEL: (
         _TO_CANCELED,
         _refuse("payment_processing"),
@@ -115,6 +124,30 @@ _ROWS: dict[Event, tuple[Answer, Answer, Answer, Answer, Answer, Answer]] = {
         _refuse("already_paid"),
         _refuse("session_expired"),
         _PAST,
+    ),
+    Event.EXPIRE: (
+        _TO_EXPIRED,
+        _refuse("payment_processing"),
+        _TO_EXPIRED,
+        _refuse("already_paid"),
+        _PAST,
+        _refuse("session_canceled"),
+    ),
+    Event.EXTEND: (
+        _STAY,
+        _STAY,
+        _STAY,
+        _refuse("already_paid"),
+        _refuse("session_expired"),
+        _refuse("session_canceled"),
+    ),
+    Event.REOPEN: (
+        _refuse("session_open"),
+        _refuse("payment_processing"),
+        _refuse("session_open"),
+        _refuse("already_paid"),
+        _TO_PENDING,
+        _refuse("session_canceled"),
     ),
 }
 TABLE: dict[tuple[Event, Status], Answer] = {
@@ -133,12 +166,16 @@ HELD: dict[Event, Answer] = {
     Event.PAID_CANCELED: _HOLD,
     Event.DECLINED: _STAY,
     Event.CONFIRMATION_FAILED: _STAY,
-    Event.PAGE_EXPIRED: _PAST,
+    Event.WINDOW_CLOSED: _PAST,
+    Event.PAGE_ROLLED: _PAST,
     Event.CANCEL: _refuse("session_held"),
+    Event.EXPIRE: _refuse("session_held"),
+    Event.EXTEND: _refuse("session_held"),
+    Event.REOPEN: _refuse("session_held"),
 }
 
 #: Moves that set the auction free again.
-RELEASES = frozenset({Event.PAGE_REFUSED, Event.PAGE_EXPIRED, Event.CANCEL})
+RELEASES = frozenset({Event.PAGE_REFUSED, Event.WINDOW_CLOSED, Event.CANCEL, Event.EXPIRE})
 
 #: The statuses in which a Checkout page may be payable.
 PAYABLE = frozenset({Status.PENDING, Status.FAILED})

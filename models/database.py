@@ -2,9 +2,11 @@
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from datetime import timedelta
+from math import ceil
+from typing import Any, Protocol
 
 from dramatiq import Message
 from peewee import DatabaseProxy, Model
@@ -29,18 +31,24 @@ class Table(Model):
         legacy_table_names = False
 
 
+class Send(Protocol):
+    """Enqueues a message, ``delay`` milliseconds from now if given: the broker's ``enqueue``."""
+
+    def __call__(self, message: Message[Any], *, delay: int | None = None) -> object: ...
+
+
 class _AfterCommit(threading.local):
     """What the current thread's transaction wants sent once it has committed."""
 
     def __init__(self) -> None:
-        self.messages: list[Message[Any]] = []
+        self.messages: list[tuple[Message[Any], int | None]] = []
 
 
 _after_commit = _AfterCommit()
-_send: Callable[[Message[Any]], object] | None = None
+_send: Send | None = None
 
 
-def connect(database_url: str, pool_size: int, send: Callable[[Message[Any]], object]) -> None:
+def connect(database_url: str, pool_size: int, send: Send) -> None:
     """Point the models at a database. ``send`` enqueues the messages of committed outbox rows."""
     global _send
     options = parse(database_url)
@@ -78,8 +86,8 @@ def transaction() -> Iterator[None]:
         with database.atomic():
             yield
     messages, _after_commit.messages = _after_commit.messages, []
-    for message in messages:
-        _send_now(message)
+    for message, delay in messages:
+        _send_now(message, delay)
 
 
 @contextmanager
@@ -94,15 +102,16 @@ def savepoint() -> Iterator[None]:
         raise
 
 
-def send_after_commit(message: Message[Any]) -> None:
-    """Enqueue ``message`` once the current transaction has committed; dropped if it rolls back."""
-    _after_commit.messages.append(message)
+def send_after_commit(message: Message[Any], delay: timedelta = timedelta()) -> None:
+    """Enqueue ``message`` once the current transaction has committed, to run after ``delay``; dropped if it rolls back."""
+    milliseconds = ceil(delay / timedelta(milliseconds=1))
+    _after_commit.messages.append((message, milliseconds or None))
 
 
-def _send_now(message: Message[Any]) -> None:
+def _send_now(message: Message[Any], delay: int | None) -> None:
     if _send is None:
         raise RuntimeError("connect() has not been called")
     try:
-        _send(message)
+        _send(message, delay=delay)
     except Exception:
         logger.warning("follow-up left to the sweep", exc_info=True, extra={"actor": message.actor_name})

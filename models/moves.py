@@ -48,17 +48,31 @@ def lock_session(session_id: uuid.UUID) -> PaymentSession | None:
     return session
 
 
+def unreleased_of(auction_id: uuid.UUID) -> PaymentSession | None:
+    """The auction's open session, if it has one (money rule 1: at most one)."""
+    found: PaymentSession | None = PaymentSession.get_or_none(
+        PaymentSession.auction_id == auction_id, PaymentSession.released_at.is_null()
+    )
+    return found
+
+
+def check(session: PaymentSession, event: Event) -> Answer:
+    """The table's answer without applying it. Raises :class:`Problem` when it refuses."""
+    found = answer(event, Status(session.status), held=session.hold_reason is not None)
+    if found.kind is Kind.REFUSE and found.code:
+        raise Problem(found.code, f"The payment session is {session.status}.", sessionId=str(session.id))
+    return found
+
+
 def apply(session: PaymentSession, event: Event, cause: Cause, **changes: Any) -> Answer:
     """Let ``event`` happen to ``session`` and return the table's answer; ``session`` is brought up to date.
 
     ``changes`` are further columns of the same UPDATE; a *past* event writes nothing. Raises :class:`Problem` when the table
     refuses and :class:`Stale` when the row is not as ``session`` says.
     """
-    found = answer(event, Status(session.status), held=session.hold_reason is not None)
+    found = check(session, event)
     if found.kind is Kind.PAST:
         return found
-    if found.kind is Kind.REFUSE and found.code:
-        raise Problem(found.code, f"The payment session is {session.status}.", sessionId=str(session.id))
     if found.kind is Kind.HOLD:
         changes |= {} if session.hold_reason else {"hold_reason": event.value, "hold_since": cause.at}
     if found.kind is Kind.MOVE and event in RELEASES:

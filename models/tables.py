@@ -19,7 +19,11 @@ from paywindow.models.database import Table
 
 
 class PaymentSession(Table):
-    """One buyer, one auction, one window. ``version`` grows with every change that the public can see."""
+    """One buyer, one auction, one window.
+
+    ``version`` grows with every change that the public can see. ``expires_at`` is the deadline; ``due_at`` is when the window
+    next needs attention: at the deadline or when the page dies, whichever comes first, or at the end of a claim's lease.
+    """
 
     id = UUIDField(primary_key=True)
     auction_id = UUIDField()
@@ -40,6 +44,8 @@ class PaymentSession(Table):
     version = BigIntegerField(default=1)
     attempt_number = IntegerField()
     expires_at = DateTimeTZField()
+    due_at = DateTimeTZField()
+    due_tries = IntegerField(default=0)
     hold_reason = CharField(null=True)
     hold_since = DateTimeTZField(null=True)
     released_at = DateTimeTZField(null=True)

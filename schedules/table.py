@@ -15,4 +15,6 @@ TABLE: tuple[Periodic, ...] = (
     Periodic("sweeps.attempts", 5),
     Periodic("sweeps.inbox", 2),
     Periodic("sweeps.outbox", 2),
+    Periodic("sweeps.windows", 0.5),
+    Periodic("sweeps.window_mirror", 60),
 )

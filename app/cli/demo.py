@@ -106,7 +106,13 @@ def submit_card(page_url: str, card: str) -> bool:
         form.feed(page.text)
         if form.action is None:
             raise EmbeddedError(f"{page_url} has no form to pay with")
-        fields = {"email": "winner@example.com", "card_number": card, "expiry": "12 / 34", "cvc": "123", "name": "A. Winner"}
+        fields = {
+            "email": "winner@example.com",
+            "card_number": card,
+            "expiry": "12 / 34",
+            "cvc": "123",
+            "name": "A. Winner",
+        }
         answer = browser.post(
             requests.compat.urljoin(page_url, form.action), data=fields, allow_redirects=False, timeout=_TIMEOUT
         )

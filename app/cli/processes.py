@@ -91,6 +91,7 @@ def sandbox(
     webhook_url: Annotated[str | None, typer.Option(help="Where to send events.")] = None,
     webhook_secret: Annotated[str | None, typer.Option(help="What to sign them with.")] = None,
     port_file: Annotated[Path | None, typer.Option(help="Write the port here once it listens.")] = None,
+    fee_delay: Annotated[float, typer.Option(help="Seconds after a charge until its fee is known.")] = 2.0,
 ) -> None:
     """Run the Stripe look-alike for development and tests."""
     from paywindow.sandbox.app import run
@@ -103,7 +104,8 @@ def sandbox(
             unfinished.write_text(str(bound))
             unfinished.replace(port_file)
 
-    config = SandboxConfig(webhook_url=webhook_url, webhook_secrets=(webhook_secret,) if webhook_secret else ())
+    secrets = (webhook_secret,) if webhook_secret else ()
+    config = SandboxConfig(webhook_url=webhook_url, webhook_secrets=secrets, fee_delay=fee_delay)
     run(config, port=port, on_listening=listening)
 
 

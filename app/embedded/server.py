@@ -44,7 +44,7 @@ class EmbeddedServer(ABC):
 
     @property
     def port(self) -> int:
-        """The loopback port, a new one after every start. Raises EmbeddedError when the server does not run."""
+        """The loopback port: the one of the last start if it is still free. Raises EmbeddedError when not running."""
         self._running_child()
         return self._port
 
@@ -89,7 +89,7 @@ class EmbeddedServer(ABC):
         self._forget()
 
     def restart(self) -> str:
-        """Stop and start; return the new URL (the port changes)."""
+        """Stop and start; return the URL, the same unless somebody took the port meanwhile."""
         self.stop()
         return self.start()
 
@@ -124,8 +124,9 @@ class EmbeddedServer(ABC):
 
     def _launch(self, deadline: float) -> None:
         """Try a few ports: another process may take a free one first, or a killed predecessor's memory be in use."""
-        for _ in range(_ATTEMPTS):
-            self._port = free_port()
+        for attempt in range(_ATTEMPTS):
+            # After a crash or a restart, clients that only know the URL find the server again.
+            self._port = self._port if attempt == 0 and self._port else free_port()
             self._child = self._spawn(self._port, self._locked())
             if self._wait_until_ready(self._child, deadline):
                 return

@@ -37,7 +37,9 @@ async def cancel(request: web.Request) -> web.Response:
         key,
         "checkout.cancel",
         body,
-        lambda operation_id, client, fingerprint: messages.cancel_checkout(operation_id, client, fingerprint, body),
+        lambda operation_id, client, fingerprint: messages.command(
+            "checkout.cancel", operation_id, client, fingerprint, body
+        ),
     )
 
 

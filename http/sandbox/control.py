@@ -55,6 +55,7 @@ class ControlApi:
             ("POST", "/webhooks/mode", self.set_webhook_mode),
             ("POST", "/webhooks/flush", self.flush_webhooks),
             ("POST", "/webhooks/{endpoint}/roll", self.roll_secret),
+            ("POST", "/events", self.emit_event),
             ("POST", "/events/{event}/deliver", self.deliver_event),
         ]
         for method, path, operation in table:
@@ -80,7 +81,7 @@ class ControlApi:
         ends a 3-D Secure step at once; ``wait`` waits for the acknowledgement of the completed event as the page does.
         """
         session = self._session(request)
-        buyer = Buyer(body.get("email", "buyer@example.com"), body.get("name", "Test Buyer"))
+        buyer = Buyer(str(body.get("email") or "buyer@example.com"), str(body.get("name") or "Test Buyer"))
         result = pay(self._sandbox, session, _method(body), buyer)
         if result.outcome == "requires_action" and body.get("authenticate") is not None:
             result = authenticate(self._sandbox, session, passed=bool(body["authenticate"]))
@@ -170,10 +171,19 @@ class ControlApi:
         )
         return {"secrets": secrets}
 
+    async def emit_event(self, request: web.Request, body: JsonObject) -> JsonObject:
+        """Make up an event: ``type``, ``object`` and perhaps ``account``. Signed and sent, though nothing happened."""
+        if not isinstance(body.get("type"), str) or not isinstance(body.get("object"), dict):
+            raise invalid("type must be a string and object a JSON object", "type")
+        return self._sandbox.events.emit(body["type"], body["object"], account=body.get("account"))
+
     async def deliver_event(self, request: web.Request, body: JsonObject) -> JsonObject:
         """Send an event (again) now, whatever the mode: ``times`` copies at once; answers the statuses."""
         event = self._sandbox.store.get("event", request.match_info["event"])
-        return {"statuses": await self._sandbox.delivery.deliver_now(event, int(body.get("times", 1)))}
+        times = body.get("times", 1)
+        if not isinstance(times, int) or times < 1:
+            raise invalid("times must be a positive integer", "times")
+        return {"statuses": await self._sandbox.delivery.deliver_now(event, times)}
 
     def _session(self, request: web.Request) -> JsonObject:
         expire_due(self._sandbox)

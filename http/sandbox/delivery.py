@@ -16,6 +16,7 @@ import aiohttp
 
 from paywindow.sandbox.config import SandboxConfig
 from paywindow.sandbox.events import type_matches
+from paywindow.sandbox.ids import new_id
 from paywindow.sandbox.jsontypes import JsonObject
 from paywindow.sandbox.modes import DeliveryMode, Mode
 from paywindow.sandbox.signature import signature_header
@@ -67,12 +68,8 @@ class WebhookDelivery:
 
     def dispatch(self, event: JsonObject) -> None:
         """Take over a new event and send it as the mode in force says. Does not wait."""
-        subscribers = {endpoint["id"] for endpoint in self._subscribers(event)}
-        event["pending_webhooks"] = len(subscribers)
-        if not subscribers:
+        if not self._expect_answers(event):
             return
-        self._pending[event["id"]] = subscribers
-        self._acknowledged[event["id"]] = asyncio.Event()
         match self.mode.applies_to(event):
             case Mode.NORMAL:
                 self._send(event)
@@ -81,6 +78,11 @@ class WebhookDelivery:
             case Mode.DUPLICATE:
                 for _ in range(self.mode.copies):
                     self._send(event)
+            case Mode.TWIN:
+                twin = self._store.add({**event, "id": new_id("evt")})
+                self._expect_answers(twin)
+                self._send(event)
+                self._send(twin)
             case Mode.REORDER:
                 self._gather(event)
             case Mode.DELAY:
@@ -129,6 +131,15 @@ class WebhookDelivery:
             for endpoint in self._store.oldest_first("webhook_endpoint")
             if endpoint["status"] == "enabled" and type_matches(event["type"], endpoint["enabled_events"])
         ]
+
+    def _expect_answers(self, event: JsonObject) -> bool:
+        """Note which endpoints have to answer; False when nobody listens."""
+        subscribers = {endpoint["id"] for endpoint in self._subscribers(event)}
+        event["pending_webhooks"] = len(subscribers)
+        if subscribers:
+            self._pending[event["id"]] = subscribers
+            self._acknowledged[event["id"]] = asyncio.Event()
+        return bool(subscribers)
 
     def _send(self, event: JsonObject) -> None:
         for endpoint in self._subscribers(event):

@@ -34,9 +34,18 @@ class EventLog:
         self._listener = listener
 
     def emit(
-        self, kind: str, obj: JsonObject, *, cause: Cause = NO_REQUEST, previous: JsonObject | None = None
+        self,
+        kind: str,
+        obj: JsonObject,
+        *,
+        cause: Cause = NO_REQUEST,
+        previous: JsonObject | None = None,
+        account: str | None = None,
     ) -> JsonObject:
-        """Record that ``kind`` happened to ``obj``; ``previous`` holds the old values of an update."""
+        """Record that ``kind`` happened to ``obj``.
+
+        ``previous`` holds the old values of an update, ``account`` the connected account where it happened.
+        """
         data: JsonObject = {"object": snapshot(obj)}
         if previous is not None:
             data["previous_attributes"] = previous
@@ -51,6 +60,8 @@ class EventLog:
             "request": {"id": cause.request_id, "idempotency_key": cause.idempotency_key},
             "type": kind,
         }
+        if account is not None:
+            event["account"] = account
         self._store.add(event)
         self._listener(event)
         return event

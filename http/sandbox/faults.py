@@ -4,7 +4,8 @@ import asyncio
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 
-from paywindow.sandbox.errors import internal_error, invalid, no_such, rate_limited
+from paywindow.sandbox.control_values import read_dataclass
+from paywindow.sandbox.errors import internal_error, no_such, rate_limited
 from paywindow.sandbox.ids import new_id
 from paywindow.sandbox.jsontypes import JsonObject
 
@@ -56,10 +57,7 @@ class Fault:
     @classmethod
     def from_json(cls, body: JsonObject) -> "Fault":
         """Read the control API's body; raises StripeError when it makes no sense."""
-        try:
-            return cls(**{**body, "kind": Kind(str(body.get("kind")))})
-        except (TypeError, ValueError) as error:
-            raise invalid(f"Invalid fault: {error}", "kind") from error
+        return read_dataclass(cls, body)
 
 
 class Disconnect(Exception):

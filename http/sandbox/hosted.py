@@ -51,8 +51,8 @@ class HostedPage:
 
     async def submit(self, request: web.Request) -> web.Response:
         """Pay. A decline shows the page again, with the reason, for another card."""
-        session = self._session(request)
         fields = _text_fields(await request.post())
+        session = self._session(request)
         if session["status"] != "open":
             return self._page(session)
         try:
@@ -71,8 +71,8 @@ class HostedPage:
 
     async def end_authentication(self, request: web.Request) -> web.Response:
         """The buyer completes or fails the step."""
-        session = self._session(request)
         fields = _text_fields(await request.post())
+        session = self._session(request)
         if self._sandbox.store.checkouts[session["id"]].authenticating is None:
             return self._page(session)
         return await self._after(authenticate(self._sandbox, session, passed=fields.get("outcome") == "complete"), {})

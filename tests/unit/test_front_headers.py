@@ -21,7 +21,7 @@ def test_a_command_may_come_without_a_key() -> None:
     assert idempotency_key(request()) is None  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("key", ["", "a b", "k" * 256, "é", "a\x7f", "\udc80"])
+@pytest.mark.parametrize("key", ["", "a b", "k" * 256, "é", "a\x7f"])
 def test_another_key_is_refused(key: str) -> None:
     with pytest.raises(Problem) as caught:
         idempotency_key(request(("Idempotency-Key", key)))  # type: ignore[arg-type]

@@ -212,7 +212,6 @@ def test_all_broken_rules_are_reported_at_once() -> None:
     assert list(rules) == [
         "auctionId",
         "buyerId",
-        "currency",
         "amount",
         "platformFee",
         "locale",

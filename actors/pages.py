@@ -1,0 +1,181 @@
+"""Checkout pages: opening the one that an attempt was claimed for, and closing one that is no longer wanted.
+
+``checkout.open`` (sweep: the first try did not finish) and ``checkout.close_page`` (outbox: a page came too late).
+
+An attempt and its frozen parameters are committed before Stripe is called, so a crash at any point leaves a row from which
+the same call is made again: ``POST /v1/checkout/sessions`` with the attempt's own key, which can only return the same page. A
+second run finds the attempt past *claimed* and stops, or replays the same call.
+"""
+
+import uuid
+from datetime import datetime, timedelta
+
+from paywindow import clock, ids, jsons
+from paywindow.actors import answers
+from paywindow.actors.payment import record_payment
+from paywindow.actors.registry import actor
+from paywindow.actors.runtime import runtime
+from paywindow.checkout import Checkout, freeze_params, read_checkout
+from paywindow.errors import Problem, StripeRefused, StripeUnavailable
+from paywindow.models import analytics, attempts, moves, operations, outbox, windows
+from paywindow.models.database import transaction
+from paywindow.models.moves import Cause
+from paywindow.models.tables import CheckoutAttempt, PaymentSession
+from paywindow.states import Event, Kind
+
+#: Stripe keeps an idempotency key for at least 24 hours; from here on a repeat could open a second page.
+KEY_AGE_LIMIT = timedelta(hours=23)
+#: A lookup starts this much before the first call: our clock and Stripe's differ.
+LOOKUP_MARGIN = timedelta(minutes=5)
+
+
+@actor("checkout.open")
+def open_claimed(attempt_id: str) -> None:
+    """Go on with an attempt whose page is not recorded yet."""
+    with transaction():
+        attempt = attempts.claimed(uuid.UUID(attempt_id))
+    if attempt is not None:
+        open_page(attempt)
+
+
+@actor("checkout.close_page")
+def close_unwanted(attempt_id: str, outbox_id: int | None = None) -> None:
+    """Expire a page that its session does not want (any more); money that came in meanwhile is recorded."""
+    with transaction():
+        attempt: CheckoutAttempt = CheckoutAttempt.get_by_id(uuid.UUID(attempt_id))
+    page = close_page(attempt)
+    with transaction():
+        record_closed(attempt, page, Cause("system:checkout.close_page", clock.now()))
+        outbox.done(outbox_id)
+
+
+def claim_attempt(session: PaymentSession, kind: str, at: datetime) -> CheckoutAttempt:
+    """Freeze the parameters of the session's current attempt, in the current transaction."""
+    settings = runtime().settings
+    pay_url = answers.pay_url(session)
+    params = freeze_params(
+        session_id=str(session.id),
+        attempt_number=session.attempt_number,
+        auction_id=str(session.auction_id),
+        buyer_id=str(session.buyer_id),
+        amount_minor=session.amount_minor,
+        currency=session.currency,
+        description=session.description,
+        buyer_email=session.buyer_email,
+        locale=session.locale,
+        success_url=session.return_url or settings.checkout_return_url or pay_url,
+        cancel_url=session.cancel_url or settings.checkout_cancel_url or pay_url,
+        method_types=settings.payment_method_types,
+        window_ends=session.expires_at,
+        at=at,
+    )
+    key = ids.checkout_key(session.id, session.attempt_number)
+    return attempts.claim(session, kind=kind, params=jsons.dumps(params), idempotency_key=key, at=at)
+
+
+def open_page(attempt: CheckoutAttempt) -> None:
+    """Ask Stripe for a claimed attempt's page and record the answer, whatever it is.
+
+    Raises :class:`StripeUnavailable` when there is no answer; the attempt is then left to the sweep.
+    """
+    try:
+        page = _find(attempt) if _key_may_be_forgotten(attempt) else _post(attempt)
+    except StripeUnavailable as error:
+        with transaction():
+            attempts.postpone(attempt, str(error), clock.now())
+        raise
+    except StripeRefused as refusal:
+        with transaction():
+            _give_up(attempt, refusal, clock.now())
+        return
+    with transaction():
+        _attach(attempt, page, clock.now())
+
+
+def close_page(attempt: CheckoutAttempt) -> Checkout | None:
+    """Make sure at Stripe that an attempt's page cannot be paid, and return how it stands; ``None`` if it has no open page.
+
+    Called outside any transaction. A claimed attempt has no page that could be closed: when Stripe's answer comes, the page
+    finds a session that has moved on, and is closed then.
+    """
+    if attempt.status != "open":
+        return None
+    return read_checkout(runtime().gateway.expire_checkout(attempt.page_id))
+
+
+def record_closed(attempt: CheckoutAttempt, page: Checkout | None, cause: Cause) -> bool:
+    """Write down what :func:`close_page` found; true when it found money or the promise of it."""
+    if page is None:
+        return False
+    if page.paid or page.awaiting_money:
+        record_payment(page, cause)
+        return True
+    attempts.close(attempt, cause.at)
+    return False
+
+
+def _post(attempt: CheckoutAttempt) -> Checkout:
+    return read_checkout(runtime().gateway.create_checkout(jsons.loads(attempt.params), attempt.idempotency_key))
+
+
+def _key_may_be_forgotten(attempt: CheckoutAttempt) -> bool:
+    age: timedelta = clock.now() - attempt.first_called_at
+    return age > KEY_AGE_LIMIT
+
+
+def _find(attempt: CheckoutAttempt) -> Checkout:
+    """Look for the page of an attempt whose outcome stayed unknown for so long that posting again is not safe."""
+    for found in runtime().gateway.checkouts_since(attempt.first_called_at - LOOKUP_MARGIN):
+        page = read_checkout(found)
+        if page.session_id == str(attempt.session_id) and page.attempt_number == attempt.number:
+            return page
+    raise StripeRefused("Stripe has no Checkout Session for this attempt", code="attempt_never_arrived")
+
+
+def _attach(attempt: CheckoutAttempt, page: Checkout, at: datetime) -> None:
+    """Make the page the session's; if the session no longer wants it, have it closed."""
+    session = moves.lock_session(attempt.session_id)
+    if session is None or not attempts.attach(attempt, page):
+        return
+    cause = Cause(f"system:{attempt.kind}", at)
+    current = session.attempt_number == attempt.number
+    if (
+        current
+        and moves.apply(session, Event.PAGE_OPENED, cause, **_clocks(session, attempt, page)).kind is not Kind.PAST
+    ):
+        if attempt.kind == "first":
+            analytics.track(analytics.CHECKOUT_STARTED, session, at)
+        for position, operation in enumerate(operations.unfinished_of(session.id)):
+            made = position == 0 and operation.kind == "checkout.create"
+            operations.finish(operation, 201 if made else 200, answers.created(session), at)
+        return
+    outbox.follow_up("checkout.close_page", at, attempt_id=str(attempt.id))
+    _refuse_waiting(session, Problem("session_closed", f"The payment session is {session.status}."), at)
+
+
+def _clocks(session: PaymentSession, attempt: CheckoutAttempt, page: Checkout) -> dict[str, datetime]:
+    """The window's end and when it next needs attention, now that the page's end is known.
+
+    A full default window ends when its first page does: Stripe's clock, not ours, says when that is.
+    """
+    asked_for = session.created_at + timedelta(minutes=session.window_minutes)
+    full = attempt.kind == "first" and session.window_minutes == windows.DEFAULT_MINUTES
+    expires_at = page.expires_at if full and session.expires_at == asked_for else session.expires_at
+    return {"expires_at": expires_at, "due_at": min(expires_at, page.expires_at)}
+
+
+def _give_up(attempt: CheckoutAttempt, refusal: StripeRefused, at: datetime) -> None:
+    session = moves.lock_session(attempt.session_id)
+    if session is None or not attempts.refuse(attempt, str(refusal), at):
+        return
+    cause = Cause(f"system:{attempt.kind}", at, why=str(refusal))
+    code = refusal.code or "stripe_refused"
+    if session.attempt_number == attempt.number:
+        moves.apply(session, Event.PAGE_REFUSED, cause, failure_code=code, failure_message=answers.NOT_POSSIBLE)
+    problem = Problem("stripe_refused", str(refusal), sessionId=str(session.id), stripeCode=code, param=refusal.param)
+    _refuse_waiting(session, problem, at)
+
+
+def _refuse_waiting(session: PaymentSession, problem: Problem, at: datetime) -> None:
+    for operation in operations.unfinished_of(session.id):
+        operations.refuse(operation, problem, at)

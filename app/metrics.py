@@ -1,0 +1,16 @@
+"""Metrics that the actors keep. Names follow https://prometheus.io/docs/practices/naming/; no ids in labels."""
+
+from prometheus_client import Counter, Histogram
+
+WINDOW_LATENESS = Histogram(
+    "payments_window_close_lateness_seconds",
+    "How long after its deadline a payment window was closed.",
+    buckets=(0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 300, 900, 3600),
+)
+WINDOWS_EXPIRED = Counter("payments_window_expired", "Payment windows that closed unpaid at their deadline.")
+WINDOW_DRIFT = Histogram(
+    "payments_window_mirror_drift_seconds",
+    "How far the remaining time in Redis was from the deadline in Postgres when it was compared.",
+    buckets=(0.05, 0.1, 0.25, 0.5, 1, 5, 60, 3600),
+)
+WINDOW_REPAIRS = Counter("payments_window_mirror_repaired", "Remaining times in Redis that were put right.")

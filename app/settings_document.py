@@ -1,0 +1,145 @@
+"""``docs/configuration.md``, made from the settings: ``python -m paywindow.settings_document`` prints it.
+
+What a setting is for is said here, in one table; its name, type, default and limits are read off :class:`Settings`, so that
+they cannot disagree with the code. A setting without a line here is an error.
+"""
+
+import types
+from collections.abc import Iterable, Iterator
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from annotated_types import Ge, Le
+from pydantic import SecretStr
+from pydantic.fields import FieldInfo
+
+from paywindow.keys import ServiceKey
+from paywindow.settings import REQUIRED, HttpUrl, Role, Settings
+
+#: Heading -> setting -> what it is for, in the order of the document.
+MEANING: dict[str, dict[str, str]] = {
+    "Postgres and Redis": {
+        "database_url": "`postgresql://user:password@host:port/name`.",
+        "database_pool_size": "Connections of one worker process. `paywindow worker` sets it to its number of threads "
+        "unless it is given.",
+        "redis_url": "The broker: `redis://host:port/0`. Needs `maxmemory-policy noeviction` and append-only persistence.",
+        "redis_state_url": "Published state (snapshots, outcomes). Default: the logical database after the broker's.",
+    },
+    "Stripe": {
+        "stripe_secret_key": "`sk_test_...` or `sk_live_...`, or a restricted `rk_...` key.",
+        "stripe_webhook_secret": "`whsec_...` of the endpoint; two or more while one is being rolled, any of them is accepted.",
+        "stripe_api_base": "Another server in Stripe's place, such as the sandbox. Refused with a live key.",
+        "stripe_timeout_seconds": "Longest wait for one HTTP request to Stripe.",
+        "stripe_rate_limit": "Requests a second that Stripe allows this account, shared by all processes: 25 for a test key, "
+        "100 for a live one, unless agreed otherwise.",
+    },
+    "The payment window": {
+        "payment_window_minutes": "How long a buyer has, when the request does not say `windowMinutes`.",
+        "payment_late_grace_seconds": "A charge that succeeded at most so long after the deadline still counts as in time.",
+        "payment_late_policy": "Recorded on a session whose request does not say `latePolicy`. Nothing acts on it yet: late "
+        "money is held for an operator, whatever it says.",
+        "payment_method_types": "What Checkout offers (`allowed_payment_method_types`). Delayed methods, such as `us_bank_account`, leave sessions `processing` for days.",
+    },
+    "The front end": {
+        "public_url": "The front end's address as buyers see it; buyers' pages, receipt links and cookies are made from it.",
+        "front_host": "Address to listen on.",
+        "front_port": "Port to listen on; 0 takes a free one.",
+        "front_wait_seconds": "Longest wait for a command's outcome before the answer is 202; `Prefer: wait=N` can shorten it.",
+        "front_max_body_bytes": "Largest body of a request of the API.",
+        "webhook_max_body_bytes": "Largest body of a webhook.",
+        "webhook_tolerance_seconds": "How far a webhook's timestamp may be from now, either way.",
+        "service_keys": "Entries `name:scope+scope:sha256`, as `paywindow keys create` prints them. Scopes: `checkout`, `read`, "
+        "`refund`, `admin`.",
+        "buyer_token_secrets": "Sign the links to buyers' pages. The first signs, all are accepted: put a new one in front.",
+        "buyer_token_days": "How long after the window's end a buyer's link still opens the page and the receipt.",
+        "checkout_return_url": "Where Checkout sends a buyer who paid, when the request has no `returnUrl`. Default: the "
+        "buyer's page.",
+        "checkout_cancel_url": "Where Checkout sends a buyer who leaves, when the request has no `cancelUrl`. Default: the "
+        "buyer's page.",
+        "checkout_url_allow_list": "Scheme, host, port and path prefixes that `returnUrl` and `cancelUrl` must lie under. "
+        "`PUBLIC_URL` and the two settings above are always allowed.",
+    },
+    "Receipts": {
+        "receipt_prefix": "First part of a receipt's number: `R-2026-000001`.",
+        "receipt_timezone": "The zone whose calendar decides a receipt's year and the dates printed on it.",
+        "receipt_template_version": "A folder of `app/receipts/templates/`.",
+        "receipt_issuer_name": "Who issues the receipts. The default is printed as it is: set it.",
+        "receipt_issuer_address": "The issuer's address, line by line.",
+        "receipt_issuer_tax_id": "The issuer's tax number.",
+        "receipt_issuer_email": "Where a buyer can ask about a receipt.",
+        "receipt_folder": "Where the PDFs are kept. Front end and receipt workers must see the same folder.",
+        "receipt_url_secret": "Signs the links to the files in the folder; the same for front end and workers. A worker does "
+        "not start without it.",
+        "receipt_url_seconds": "How long such a link works.",
+    },
+    "Logs": {
+        "log_level": "Lowest level that is written.",
+    },
+    "Tests and rehearsals": {
+        "paywindow_clock_file": "A file with seconds to add to the clock, read by all processes. Refused with a live key.",
+    },
+}
+
+_NAMES = {str: "text", int: "integer", bool: "yes or no", SecretStr: "secret", ServiceKey: "entry"}
+_HEAD = """\
+# Configuration
+
+Generated by `python -m paywindow.settings_document`; a test compares it with the code.
+
+Everything is read from the environment. For any `NAME`, `NAME_FILE` may give the path of a file that holds the value.
+Lists are comma-separated. `op://` and `vault://` references are refused, never used literally. An empty value counts as not
+given. A process that finds problems names all of them, without values, and ends with code 2.
+
+The last column says which processes do not start without the setting: front, worker, scheduler, migrate.
+"""
+
+
+def as_markdown() -> str:
+    """The document. Raises :class:`KeyError` when a setting is not in :data:`MEANING`."""
+    missing = set(Settings.model_fields) - {name for part in MEANING.values() for name in part}
+    if missing:
+        raise KeyError(f"say in {__name__}.MEANING what these are for: {', '.join(sorted(missing))}")
+    return "\n".join([_HEAD, *_sections()])
+
+
+def _sections() -> Iterator[str]:
+    for heading, settings in MEANING.items():
+        yield f"## {heading}\n\n| setting | value | default | for | needed by |\n| --- | --- | --- | --- | --- |"
+        for name, meaning in settings.items():
+            field = Settings.model_fields[name]
+            needed = ", ".join(role for role in Role if name in REQUIRED[role])
+            yield f"| `{name.upper()}` | {_value(field)} | {_default(field)} | {meaning} | {needed} |"
+        yield ""
+
+
+def _value(field: FieldInfo) -> str:
+    low = next((each.ge for each in field.metadata if isinstance(each, Ge)), None)
+    high = next((each.le for each in field.metadata if isinstance(each, Le)), None)
+    kind = _kind(field.annotation, field.metadata)
+    if low is None:
+        return kind
+    return f"{kind}, {low} to {high}" if high is not None else f"{kind}, at least {low}"
+
+
+def _kind(annotation: Any, metadata: Iterable[Any] = ()) -> str:
+    origin, parts = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _kind(parts[0], parts[1:])
+    if any(each in get_args(HttpUrl)[1:] for each in metadata):
+        return "URL"
+    if origin is Literal:
+        return " or ".join(f"`{choice}`" for choice in parts)
+    if origin in (Union, types.UnionType):
+        return _kind(next(part for part in parts if part is not type(None)))
+    if origin is tuple:
+        return f"list ({_kind(parts[0])})"
+    return _NAMES.get(annotation, annotation.__name__.lower())
+
+
+def _default(field: FieldInfo) -> str:
+    if field.default in (None, ()):
+        return ""
+    return f"`{','.join(field.default) if isinstance(field.default, tuple) else field.default}`"
+
+
+if __name__ == "__main__":
+    print(as_markdown(), end="")  # noqa: T201 - printing is what this command is for

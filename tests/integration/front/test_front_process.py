@@ -1,0 +1,116 @@
+"""The front end as a process, with Redis failing around it."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from paywindow.embedded import EmbeddedRedis
+
+SERVE = """
+import sys
+from pathlib import Path
+from paywindow.front import serve
+from paywindow.settings import Role, Settings
+serve(Settings.load(Role.FRONT), port_file=Path(sys.argv[1]))
+"""
+
+
+async def until(condition: Any) -> None:
+    """Wait for a condition, an async function; the test's own time limit is the only one."""
+    while not await condition():
+        await asyncio.sleep(0.02)
+
+
+@pytest.fixture
+def process(front_environment: dict[str, str], tmp_path: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    environment = {**front_environment, "FRONT_PORT": "0", "PATH": os.defpath}
+    with subprocess.Popen(
+        [sys.executable, "-c", SERVE, str(tmp_path / "port")], env=environment, stderr=subprocess.PIPE
+    ) as running:
+        yield running
+        running.kill()
+
+
+async def port_of(process: "subprocess.Popen[bytes]", file: Path) -> int:
+    async def written() -> bool:
+        assert process.poll() is None, process.stderr and process.stderr.read().decode()
+        return file.exists()
+
+    await until(written)
+    return int(file.read_text())
+
+
+async def test_on_sigterm_waiting_commands_are_answered_and_the_process_ends_well(
+    process: "subprocess.Popen[bytes]", workers: Any, shop: dict[str, str], order: Any, tmp_path: Path
+) -> None:
+    # Given: a create that waits for workers
+    url = f"http://127.0.0.1:{await port_of(process, tmp_path / 'port')}/payments/checkout/create"
+    async with aiohttp.ClientSession() as client:
+        waiting = asyncio.create_task(client.post(url, json=order, headers=shop))
+        await workers.take("checkout.create")
+        # When: the process is told to end
+        process.send_signal(signal.SIGTERM)
+        # Then: the caller learns where the outcome will be, and the exit code is 0
+        assert (await waiting).status == 202
+    assert await asyncio.to_thread(process.wait) == 0
+
+
+async def test_readiness_follows_redis_and_health_does_not(front: Any, redis_server: EmbeddedRedis) -> None:
+    async def ready() -> bool:
+        return bool((await front.get("/readyz")).status == 200)
+
+    async def unready() -> bool:
+        return not await ready()
+
+    await until(ready)
+    redis_server.stop()
+    await until(unready)
+    response = await front.get("/readyz")
+    assert (response.status, response.content_type) == (503, "application/json")
+    assert (await front.get("/healthz")).status == 200
+    redis_server.start()
+    await until(ready)
+
+
+async def test_a_waiting_command_survives_a_restart_of_redis(
+    front: Any, workers: Any, shop: dict[str, str], order: Any, redis_server: EmbeddedRedis
+) -> None:
+    # Given: a create that waits
+    waiting = asyncio.create_task(front.post("/payments/checkout/create", json=order, headers=shop))
+    message = await workers.take("checkout.create")
+    # When: Redis restarts, and the outcome is published
+    redis_server.stop()
+    redis_server.start()
+    workers.answer(message, 201, {"paymentSession": {"id": "x"}})
+    # Then: it is found
+    assert (await waiting).status == 201
+
+
+async def test_without_redis_reads_and_commands_are_unavailable(
+    front: Any, shop: dict[str, str], order: Any, redis_server: EmbeddedRedis
+) -> None:
+    redis_server.stop()
+    responses = [
+        await front.post("/payments/checkout/create", json=order, headers=shop),
+        await front.get(f"/payments/checkout/{uuid.uuid4()}/status", headers=shop),
+        await front.get(f"/payments/operations/{uuid.uuid4()}", headers=shop),
+    ]
+    for response in responses:
+        assert (response.status, json.loads(await response.text())["code"]) == (503, "unavailable")
+        assert "Retry-After" in response.headers
+
+
+async def test_the_openapi_document_is_public(front: Any) -> None:
+    response = await front.get("/openapi.json")
+    assert (response.status, response.content_type) == (200, "application/json")
+    assert (await response.json())["openapi"] == "3.1.0"

@@ -1,0 +1,78 @@
+"""The state machine, compared with a table written by hand from the design, cell by cell."""
+
+from pathlib import Path
+
+import pytest
+
+from paywindow import states
+from paywindow.errors import PROBLEMS
+from paywindow.states import HELD, MEANING, TABLE, Answer, Event, Kind, Status, answer
+
+COLUMNS = ("pending", "processing", "failed", "completed", "expired", "canceled", "held")
+
+# What the design says of each event, in words: "-> x" moves, "409:x" refuses with code x.
+EXPECTED = {
+    "page_opened": ("stay", "past", "past", "past", "past", "past", "past"),
+    "page_refused": ("-> failed", "past", "past", "past", "past", "past", "past"),
+    "submitted": ("-> processing", "past", "-> processing", "past", "hold", "hold", "hold"),
+    "paid": ("-> completed", "-> completed", "-> completed", "past", "-> completed", "hold", "hold"),
+    "paid_late": ("hold", "hold", "hold", "hold", "hold", "hold", "hold"),
+    "paid_twice": ("hold", "hold", "hold", "hold", "hold", "hold", "hold"),
+    "paid_mismatched": ("hold", "hold", "hold", "hold", "hold", "hold", "hold"),
+    "paid_canceled": ("hold", "hold", "hold", "hold", "hold", "hold", "hold"),
+    "declined": ("-> failed", "stay", "stay", "stay", "stay", "stay", "stay"),
+    "confirmation_failed": ("-> failed", "-> failed", "past", "past", "past", "past", "stay"),
+    "page_expired": ("-> expired", "past", "-> expired", "past", "past", "past", "past"),
+    "cancel": (
+        "-> canceled",
+        "409:payment_processing",
+        "-> canceled",
+        "409:already_paid",
+        "409:session_expired",
+        "past",
+        "409:session_held",
+    ),
+}
+
+
+def in_words(found: Answer) -> str:
+    if found.kind is Kind.MOVE:
+        return f"-> {found.status}"
+    return f"409:{found.code}" if found.kind is Kind.REFUSE else str(found.kind)
+
+
+@pytest.mark.parametrize("column", COLUMNS)
+@pytest.mark.parametrize("event", EXPECTED)
+def test_each_cell_answers_what_the_design_says(event: str, column: str) -> None:
+    expected = EXPECTED[event][COLUMNS.index(column)]
+    if column == "held":
+        found = {in_words(answer(Event(event), status, held=True)) for status in Status}
+        assert found == {expected}
+    else:
+        assert in_words(answer(Event(event), Status(column))) == expected
+
+
+def test_the_table_has_every_event_in_every_status_and_nothing_else() -> None:
+    assert set(TABLE) == {(event, status) for event in Event for status in Status}
+    assert set(HELD) == set(MEANING) == set(Event)
+    assert set(EXPECTED) == {event.value for event in Event}
+
+
+def test_every_refusal_has_a_code_of_the_api_that_is_a_conflict() -> None:
+    refusals = [found for found in [*TABLE.values(), *HELD.values()] if found.kind is Kind.REFUSE]
+
+    assert {PROBLEMS[str(found.code)][0] for found in refusals} == {409}
+
+
+def test_a_move_never_leads_to_where_the_session_already_is() -> None:
+    assert not [cell for cell, found in TABLE.items() if found.status == cell[1]]
+
+
+def test_a_completed_session_never_moves_again() -> None:
+    assert not [event for event in Event if TABLE[event, Status.COMPLETED].kind is Kind.MOVE]
+
+
+def test_the_document_is_what_the_code_says() -> None:
+    document = Path(__file__).parents[2] / "docs" / "states.md"
+
+    assert document.read_text() == states.as_markdown(), "run: python -m paywindow.states > docs/states.md"
