@@ -8,6 +8,8 @@ from paywindow.clock import isoformat
 from paywindow.models.snapshots import page_url, public_session
 from paywindow.models.tables import PaymentSession
 
+#: The client of operations that a buyer asks for with a token.
+BUYER = "buyer"
 NOT_POSSIBLE = "This payment is not possible. Please contact the marketplace."
 
 # Codes from https://docs.stripe.com/declines/codes; what is not listed gets the general text, which never says why a card
@@ -23,6 +25,11 @@ _DECLINES = {
 }
 _DECLINED = "The card was declined. Please use another card or ask your bank."
 PAYMENT_DID_NOT_COME = "The payment was not confirmed. Please pay again."
+
+
+def who(client: str) -> str:
+    """How the audit names the client of an operation."""
+    return client if client == BUYER else f"service:{client}"
 
 
 def decline_text(code: str | None, decline_code: str | None) -> str:

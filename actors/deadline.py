@@ -46,7 +46,7 @@ def _override(
     override: _Override, kind: str, operation_id: str, client: str, fingerprint: str, request: dict[str, Any]
 ) -> None:
     operation = uuid.UUID(operation_id)
-    cause = Cause(f"service:{client}", clock.now(), why=request.get("reason"))
+    cause = Cause(answers.who(client), clock.now(), why=request.get("reason"))
     try:
         with transaction():
             session = moves.lock_session(uuid.UUID(request["session_id"]))
@@ -87,7 +87,7 @@ def _extend(row: Operation, session: PaymentSession, request: dict[str, Any], ca
         raise Problem("session_expired", "The deadline has passed.", sessionId=str(session.id))
     if until <= session.expires_at:
         raise _invalid(request, "must be later than the present deadline")
-    due_at = windows.next_due(until, current_attempt(session))
+    due_at = windows.next_due(until, current_attempt(session), session.retry_at)
     moves.apply(session, Event.EXTEND, cause, expires_at=until, due_at=due_at)
     notifications.announce("window.extended", session, cause.at, reason=cause.why)
     operations.finish(row, 200, answers.created(session), cause.at)
@@ -107,6 +107,7 @@ def _reopen(row: Operation, session: PaymentSession, request: dict[str, Any], ca
         due_at=until,
         released_at=None,
         attempt_number=session.attempt_number + 1,
+        retry_at=None,
         failure_code=None,
         failure_message=None,
     )

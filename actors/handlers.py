@@ -11,14 +11,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from paywindow import metrics
 from paywindow.actors import answers
 from paywindow.actors.payment import AskStripe, record_payment
+from paywindow.actors.runtime import runtime
 from paywindow.checkout import Checkout, read_charge, read_checkout
 from paywindow.errors import PaywindowError
-from paywindow.models import attempts, moves, windows
+from paywindow.models import attempts, moves, retries, windows
 from paywindow.models.moves import Cause
 from paywindow.models.tables import CheckoutAttempt, PaymentSession, Transaction
-from paywindow.states import PAYABLE, Event, Kind
+from paywindow.states import PAYABLE, Event, Kind, Status
 
 #: How long an event about a payment waits for ``checkout.session.completed`` before Stripe is asked instead.
 PATIENCE = timedelta(seconds=30)
@@ -66,13 +68,13 @@ def delayed_payment_failed(context: Context) -> str:
     attempt = _page_attempt(page)
     if attempt is None:
         return FOREIGN
-    return _move_current(
-        attempt,
-        Event.CONFIRMATION_FAILED,
-        context.cause,
-        failure_code="payment_did_not_come",
-        failure_message=answers.PAYMENT_DID_NOT_COME,
-    )
+    session = moves.lock_session(attempt.session_id)
+    # An attempt that is not current never fails its session (money rule 3).
+    if session is None or attempt.number != session.attempt_number:
+        return NOTHING
+    changes = _failure(session, attempt, "payment_did_not_come", answers.PAYMENT_DID_NOT_COME, context.at)
+    answer = moves.apply(session, Event.CONFIRMATION_FAILED, context.cause, **changes)
+    return NOTHING if answer.kind is Kind.PAST else APPLIED
 
 
 def checkout_expired(context: Context) -> str:
@@ -85,7 +87,7 @@ def checkout_expired(context: Context) -> str:
     if session is None or attempt.number != session.attempt_number or session.status not in PAYABLE:
         return NOTHING
     # Whoever is closing the page right now (a cancel, a sweep) is about to say why; the sweep looks when they have.
-    windows.attend(session, context.at + SETTLING)
+    windows.attend(session, min(session.due_at, context.at + SETTLING))
     return APPLIED
 
 
@@ -103,7 +105,7 @@ def payment_declined(context: Context) -> str:
     code = error.get("decline_code") or error.get("code") or "declined"
     if attempt.number != session.attempt_number:
         return APPLIED
-    moves.apply(session, Event.DECLINED, context.cause, **_failure(session, code, reason))
+    moves.apply(session, Event.DECLINED, context.cause, **_failure(session, attempt, code, reason, context.at))
     return APPLIED
 
 
@@ -216,14 +218,6 @@ def _named_attempt(session_id: str | None, number: int | None) -> CheckoutAttemp
     return attempts.numbered(found, number) if number is not None else None
 
 
-def _move_current(attempt: CheckoutAttempt, event: Event, cause: Cause, **changes: Any) -> str:
-    """An event of an attempt that is not current never fails or expires the session (money rule 3)."""
-    session = moves.lock_session(attempt.session_id)
-    if session is None or attempt.number != session.attempt_number:
-        return NOTHING
-    return NOTHING if moves.apply(session, event, cause, **changes).kind is Kind.PAST else APPLIED
-
-
 def _transaction_of(intent_id: str) -> Transaction | None:
     found: Transaction | None = Transaction.get_or_none(
         Transaction.stripe_payment_intent_id == intent_id, Transaction.status != "failed"
@@ -266,6 +260,15 @@ def _insert_declined(
     return len(list(inserted)) == 1
 
 
-def _failure(session: PaymentSession, code: str, reason: str) -> dict[str, str]:
-    """The reason shown to the buyer; a session that is already past failing keeps what it says."""
-    return {"failure_code": code, "failure_message": reason} if session.status in PAYABLE else {}
+def _failure(session: PaymentSession, attempt: CheckoutAttempt, code: str, reason: str, at: datetime) -> dict[str, Any]:
+    """What a failure changes: the reason shown to the buyer, and when to try again.
+
+    A second decline on the same page leaves the time of the retry; a session past failing keeps what it says.
+    """
+    if session.status not in (*PAYABLE, Status.PROCESSING):
+        return {}
+    if session.retry_count:
+        metrics.RETRY_FAILURES.inc()
+    told = {"failure_code": code, "failure_message": reason}
+    first = session.status != Status.FAILED
+    return {**told, **retries.schedule(session, attempt, runtime().settings, at)} if first else told

@@ -103,6 +103,13 @@ def close_page(attempt: CheckoutAttempt) -> Checkout | None:
     return read_checkout(runtime().gateway.expire_checkout(attempt.page_id))
 
 
+def read_page(attempt: CheckoutAttempt) -> Checkout | None:
+    """How an attempt's page stands at Stripe, left as it is; ``None`` if it has no open page."""
+    if attempt.status != "open":
+        return None
+    return read_checkout(runtime().gateway.retrieve_checkout(attempt.page_id))
+
+
 def record_closed(attempt: CheckoutAttempt, page: Checkout | None, cause: Cause) -> bool:
     """Write down what :func:`close_page` found; true when it found money or the promise of it."""
     if page is None:

@@ -16,7 +16,7 @@ from paywindow.models.moves import Cause
 from paywindow.models.tables import CheckoutAttempt, PaymentSession, Transaction
 from paywindow.states import Event, Kind, Status
 
-_CLEARED = {"failure_code": None, "failure_message": None}
+_CLEARED = {"failure_code": None, "failure_message": None, "retry_at": None}
 
 
 class AskStripe(PaywindowError):

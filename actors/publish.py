@@ -20,7 +20,7 @@ def publish_session(session_id: str, outbox_id: int | None = None) -> None:
     identifier = uuid.UUID(session_id)
     with transaction():
         session = PaymentSession.get_or_none(PaymentSession.id == identifier)
-        found = None if session is None else snapshot(session, runtime().settings.public)
+        found = None if session is None else snapshot(session, runtime().settings)
     if found is None:
         runtime().publisher.unknown_session(identifier)
     else:

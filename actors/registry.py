@@ -20,6 +20,7 @@ _MODULES = (
     "pages",
     "publish",
     "receipts",
+    "retry",
     "stop",
     "sweeps",
     "windows",

@@ -10,6 +10,7 @@ import uuid
 from typing import Any
 
 from paywindow import clock
+from paywindow.actors import answers
 from paywindow.actors.pages import close_page, record_closed
 from paywindow.actors.registry import actor
 from paywindow.actors.runtime import runtime
@@ -37,7 +38,7 @@ def expire(operation_id: str, client: str, fingerprint: str, request: dict[str, 
 
 def _stop(event: Event, kind: str, operation_id: str, client: str, fingerprint: str, request: dict[str, Any]) -> None:
     operation, session_id = uuid.UUID(operation_id), uuid.UUID(request["session_id"])
-    cause = Cause(f"service:{client}", clock.now(), why=request.get("reason"))
+    cause = Cause(answers.who(client), clock.now(), why=request.get("reason"))
     try:
         with transaction():
             # The session's lock first, as everywhere; the operation's row second.

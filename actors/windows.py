@@ -1,94 +1,166 @@
-"""The deadline: closing windows whose time is over, and replacing pages that die before their window does.
+"""The timers of a session: its deadline, its retries, and the life of its page.
 
-``window.due`` (sweep): pending or failed -> expired, and the auction is released. Stripe is asked first (``POST
-/v1/checkout/sessions/{id}/expire``, idempotent by itself), and its answer decides: a page that was paid or submitted is
-recorded as such, and only a page that can no longer be paid lets the window close. Before the deadline, a page that has
-died is replaced: a new attempt of kind *roll* (``POST /v1/checkout/sessions`` under its own key). A second run finds the
-session closed, or its page not dead.
+``window.due`` (sweep) finds out which of these is due and does it; Stripe is asked first, and its answer decides.
 
-While Stripe cannot be reached the session stays open here, shown as *closing*, and is looked at again later.
+* **close**, the deadline has passed: pending or failed -> expired, and the auction is released, once the page cannot be paid
+  (``POST /v1/checkout/sessions/{id}/expire``, idempotent by itself).
+* **give up**, a payment failed and no retry is left: the page is closed; the session stays failed until its deadline.
+* **retry**, ``retry_at`` has come: failed -> pending. The page is read again. Still open, it stays, since a buyer may be typing;
+  dead, a new one is opened (attempt kind *retry*).
+* **roll**, the page died before the window did: a new page (attempt kind *roll*), no retry counted.
+
+A page that was paid or submitted is recorded as such, whichever of these was due. New pages come under their own attempt's
+key. A second run finds the session moved on, or nothing due. While Stripe cannot be reached the session stays as it is,
+shown as *closing* after its deadline, and is looked at again later.
 """
 
 import logging
 import uuid
-from datetime import timedelta
+from datetime import datetime, timedelta
+from enum import Enum, auto
 
 from paywindow import clock, metrics
-from paywindow.actors.pages import claim_attempt, close_page, open_page, record_closed
+from paywindow.actors.pages import claim_attempt, close_page, open_page, read_page, record_closed
 from paywindow.actors.registry import actor
+from paywindow.actors.retry import start_retry
+from paywindow.actors.runtime import runtime
 from paywindow.checkout import Checkout
 from paywindow.errors import StripeUnavailable
-from paywindow.models import analytics, moves, windows
+from paywindow.models import analytics, moves, notifications, retries, windows
 from paywindow.models.database import transaction
 from paywindow.models.moves import Cause
 from paywindow.models.snapshots import current_attempt
 from paywindow.models.tables import CheckoutAttempt, PaymentSession
-from paywindow.states import PAYABLE, Event, Kind
+from paywindow.states import PAYABLE, Event, Kind, Status
 
 logger = logging.getLogger(__name__)
 
 
+class Step(Enum):
+    """What is due."""
+
+    CLOSE = auto()
+    GIVE_UP = auto()
+    RETRY = auto()
+    ROLL = auto()
+
+
 @actor("window.due")
 def due(session_id: str) -> None:
-    """Look after one window."""
+    """Look after one session's timers."""
     identifier = uuid.UUID(session_id)
     with transaction():
         session = PaymentSession.get_or_none(PaymentSession.id == identifier)
         attempt = None if session is None else current_attempt(session)
-        if session is None or attempt is None or not _needs_stripe(session, attempt):
-            return
+        step = None if session is None or attempt is None else _next_step(session, attempt)
+    if session is None or attempt is None or step is None:
+        return
     try:
-        if attempt.status == "claimed":
-            # Nobody knows yet whether its page exists: find out, and close what there is.
-            open_page(attempt)
-            with transaction():
-                attempt = CheckoutAttempt.get_by_id(attempt.id)
-        page = close_page(attempt)
+        attempt, page = _ask_stripe(attempt, step)
     except StripeUnavailable as error:
-        logger.warning("window left for later: %s", error, extra={"session_id": session_id})
+        logger.warning("left for later: %s", error, extra={"session_id": session_id})
         with transaction():
             windows.postpone(session, clock.now())
         return
+    cause = Cause("system:window.due", clock.now())
     with transaction():
-        successor, late_by = _decide(identifier, attempt, page)
-    if late_by is not None:
-        metrics.WINDOW_LATENESS.observe(late_by.total_seconds())
-        metrics.WINDOWS_EXPIRED.inc()
+        successor = _carry_out(identifier, attempt, step, page, cause)
     if successor is not None:
         open_page(successor)
 
 
-def _needs_stripe(session: PaymentSession, attempt: CheckoutAttempt) -> bool:
-    """Whether the deadline has passed or the page has died; if not, the window is put back to its due time."""
+def _next_step(session: PaymentSession, attempt: CheckoutAttempt) -> Step | None:
+    """What is due now; if nothing is, the session is put back to when something will be."""
     if session.status not in PAYABLE or session.hold_reason or session.released_at:
-        return False
-    now, due_at = clock.now(), windows.next_due(session.expires_at, attempt)
-    if now >= due_at or attempt.status == "closed":
-        return True
-    windows.attend(session, due_at)
-    return False
+        return None
+    now = clock.now()
+    if now >= session.expires_at:
+        return Step.CLOSE
+    dead = attempt.status in ("closed", "complete") or _has_ended(attempt, now)
+    if session.status == Status.FAILED:
+        if retries.left(session, runtime().settings) == 0:
+            if attempt.status == "open":
+                return Step.GIVE_UP
+        elif session.retry_at is not None and now >= session.retry_at:
+            return Step.RETRY
+        windows.attend(session, windows.next_due(session.expires_at, None, session.retry_at))
+    elif dead:
+        return Step.ROLL
+    else:
+        windows.attend(session, windows.next_due(session.expires_at, attempt))
+    return None
 
 
-def _decide(
-    session_id: uuid.UUID, attempt: CheckoutAttempt, page: Checkout | None
-) -> tuple[CheckoutAttempt | None, timedelta | None]:
-    """Move by what Stripe said: the attempt to open next, if any, and how late the window closed, if it did."""
-    cause = Cause("system:window.due", clock.now())
+def _has_ended(attempt: CheckoutAttempt, now: datetime) -> bool:
+    return attempt.status == "open" and attempt.page_expires_at is not None and now >= attempt.page_expires_at
+
+
+def _ask_stripe(attempt: CheckoutAttempt, step: Step) -> tuple[CheckoutAttempt, Checkout | None]:
+    """The attempt's page as Stripe has it: closed, but for a retry, which leaves an open page alone."""
+    if attempt.status == "claimed":
+        # Nobody knows yet whether its page exists: find out, and close what there is.
+        open_page(attempt)
+        with transaction():
+            attempt = CheckoutAttempt.get_by_id(attempt.id)
+    return attempt, read_page(attempt) if step is Step.RETRY else close_page(attempt)
+
+
+def _carry_out(
+    session_id: uuid.UUID, attempt: CheckoutAttempt, step: Step, page: Checkout | None, cause: Cause
+) -> CheckoutAttempt | None:
+    """Move by what Stripe said; returns the attempt to open next, if any."""
     session = moves.lock_session(session_id)
-    if session is None or record_closed(attempt, page, cause):
-        return None, None
+    still_open = page is not None and page.status == "open"
+    if session is None or (not still_open and record_closed(attempt, page, cause)):
+        return None
     session = PaymentSession.get_by_id(session_id)
-    if session.attempt_number != attempt.number:
-        return None, None
-    if cause.at >= session.expires_at:
-        closed = moves.apply(session, Event.WINDOW_CLOSED, cause).kind is Kind.MOVE
-        if closed:
-            analytics.track(analytics.CHECKOUT_EXPIRED, session, cause.at)
-        return None, cause.at - session.expires_at if closed else None
-    number = session.attempt_number + 1
-    if (
-        moves.apply(session, Event.PAGE_ROLLED, cause, attempt_number=number, due_at=session.expires_at).kind
-        is Kind.PAST
-    ):
-        return None, None
-    return claim_attempt(session, "roll", cause.at), None
+    if session.attempt_number != attempt.number or session.status not in PAYABLE or session.hold_reason:
+        return None
+    # The deadline may have been moved, or have passed, since the step was chosen.
+    if cause.at >= session.expires_at and not still_open:
+        _close(session, cause)
+    elif step is Step.GIVE_UP:
+        moves.apply(session, Event.RETRIES_USED_UP, cause, due_at=session.expires_at)
+    elif step is Step.RETRY and session.status == Status.FAILED:
+        return _retry(session, attempt, page if still_open else None, cause)
+    elif session.status == Status.PENDING and not still_open:
+        number = session.attempt_number + 1
+        moves.apply(session, Event.PAGE_ROLLED, cause, attempt_number=number, due_at=session.expires_at)
+        return claim_attempt(session, "roll", cause.at)
+    return None
+
+
+def _close(session: PaymentSession, cause: Cause) -> None:
+    late_by: timedelta = cause.at - session.expires_at
+    if moves.apply(session, Event.WINDOW_CLOSED, cause).kind is Kind.MOVE:
+        analytics.track(analytics.CHECKOUT_EXPIRED, session, cause.at)
+        metrics.WINDOW_LATENESS.observe(late_by.total_seconds())
+        metrics.WINDOWS_EXPIRED.inc()
+
+
+def _retry(
+    session: PaymentSession, attempt: CheckoutAttempt, page: Checkout | None, cause: Cause
+) -> CheckoutAttempt | None:
+    """Try again: on the page that is still open, or, if it is dead, on a new one."""
+    if page is not None and page.confirming:
+        # The buyer is at the bank: whatever comes of it decides; look again a step later.
+        later = cause.at + retries.wait(session, runtime().settings)
+        PaymentSession.update(retry_at=later, due_at=windows.next_due(session.expires_at, attempt, later)).where(
+            PaymentSession.id == session.id
+        ).execute()
+        return None
+    metrics.RETRY_ATTEMPTS.labels("timer").inc()
+    successor = None
+    if page is None:
+        successor = start_retry(session, cause)
+    else:
+        _keep(session, attempt, cause)
+    notifications.announce("payment.retry_available", session, cause.at, retryCount=session.retry_count)
+    return successor
+
+
+def _keep(session: PaymentSession, attempt: CheckoutAttempt, cause: Cause) -> None:
+    count = session.retry_count + 1
+    due_at = windows.next_due(session.expires_at, attempt)
+    moves.apply(session, Event.RETRIED, cause, retry_count=count, retry_at=None, due_at=due_at)
+    analytics.track(analytics.RETRY_INITIATED, session, cause.at, retry_count=count)

@@ -90,7 +90,8 @@ class Checkout:
     """A Checkout Session as Stripe last described it.
 
     ``status``: open, complete, expired. ``payment_status``: paid, unpaid. ``charge`` is only known where the PaymentIntent
-    came expanded; ``payment_intent_id`` is ``None`` until the buyer first confirms.
+    came expanded; ``payment_intent_id`` is ``None`` until the buyer first confirms. ``confirming``: the buyer is at the bank's
+    3-D Secure page, or the bank is deciding.
     """
 
     id: str
@@ -102,6 +103,7 @@ class Checkout:
     url: str | None
     payment_intent_id: str | None
     payment_failed: bool
+    confirming: bool
     session_id: str | None
     attempt_number: int | None
     buyer_name: str | None
@@ -143,6 +145,7 @@ def _read_checkout(found: dict[str, Any]) -> Checkout:
         expires_at=moment(found["expires_at"]),
         url=found.get("url"),
         payment_intent_id=expanded.get("id") or (intent if isinstance(intent, str) else None),
+        confirming=expanded.get("status") in ("requires_action", "requires_confirmation", "processing"),
         payment_failed=expanded.get("status") in ("requires_payment_method", "canceled"),
         session_id=metadata.get("payment_session_id"),
         attempt_number=int(attempt) if attempt else None,

@@ -39,6 +39,8 @@ ACTORS: dict[str, Queue] = {
     "operations.find": Queue.INTERACTIVE,
     "receipts.locate": Queue.INTERACTIVE,
     "checkout.close_page": Queue.FOLLOW_UPS,
+    "payment.retry": Queue.INTERACTIVE,
+    "payment.grant_retry": Queue.INTERACTIVE,
     "window.due": Queue.WINDOWS,
     "window.expire": Queue.INTERACTIVE,
     "window.extend": Queue.INTERACTIVE,
@@ -101,7 +103,7 @@ def create_checkout(operation_id: uuid.UUID, client: str, fingerprint: str, requ
 def command(
     actor: str, operation_id: uuid.UUID, client: str, fingerprint: str, request: dict[str, Any]
 ) -> Message[Any]:
-    """A command about an existing session: ``checkout.cancel``, ``window.expire``, ``window.extend``, ``window.reopen``.
+    """A command about an existing session: cancel, expire, extend, reopen, retry or grant_retry, by the actor's name.
 
     ``request`` always has ``session_id`` and ``reason``; extend and reopen have ``minutes`` or ``until`` (ISO 8601) beside them.
     """

@@ -8,6 +8,8 @@ WINDOW_LATENESS = Histogram(
     buckets=(0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 300, 900, 3600),
 )
 WINDOWS_EXPIRED = Counter("payments_window_expired", "Payment windows that closed unpaid at their deadline.")
+RETRY_ATTEMPTS = Counter("payments_retry_attempts", "Tries after a failed payment, by who asked.", ["asked_by"])
+RETRY_FAILURES = Counter("payments_retry_failures", "Payments that failed again after a retry.")
 WINDOW_DRIFT = Histogram(
     "payments_window_mirror_drift_seconds",
     "How far the remaining time in Redis was from the deadline in Postgres when it was compared.",

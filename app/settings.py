@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit, urlunsplit
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, PositiveInt, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from paywindow.clock import CLOCK_FILE_VARIABLE
@@ -71,6 +71,7 @@ Keys = Annotated[
     NoDecode,
     BeforeValidator(lambda value: tuple(ServiceKey.parse(part) for part in _split(value))),
 ]
+Minutes = Annotated[tuple[PositiveInt, ...], NoDecode, BeforeValidator(_split), Field(min_length=1, max_length=20)]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 Urls = Annotated[tuple[HttpUrl, ...], NoDecode, BeforeValidator(_split)]
 
@@ -98,6 +99,10 @@ class Settings(BaseSettings):
     payment_late_grace_seconds: int = Field(default=0, ge=0, le=3600)
     payment_late_policy: Literal["refund", "accept", "hold"] = "refund"
     payment_method_types: Texts = ("card",)
+
+    # Retries
+    payment_retry_limit: int = Field(default=3, ge=0, le=20)
+    payment_retry_backoff_minutes: Minutes = (1, 5, 15)
 
     # The front end
     public_url: HttpUrl | None = None

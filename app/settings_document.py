@@ -29,8 +29,8 @@ MEANING: dict[str, dict[str, str]] = {
         "stripe_webhook_secret": "`whsec_...` of the endpoint; two or more while one is being rolled, any of them is accepted.",
         "stripe_api_base": "Another server in Stripe's place, such as the sandbox. Refused with a live key.",
         "stripe_timeout_seconds": "Longest wait for one HTTP request to Stripe.",
-        "stripe_rate_limit": "Requests a second that Stripe allows this account, shared by all processes: 25 for a test key, "
-        "100 for a live one, unless agreed otherwise.",
+        "stripe_rate_limit": "Requests a second that Stripe allows this account, shared by all processes. Default: Stripe's own, "
+        "100 for a live key and 25 for a test key.",
     },
     "The payment window": {
         "payment_window_minutes": "How long a buyer has, when the request does not say `windowMinutes`.",

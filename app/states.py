@@ -41,6 +41,9 @@ class Event(StrEnum):
     CONFIRMATION_FAILED = "confirmation_failed"
     WINDOW_CLOSED = "window_closed"
     PAGE_ROLLED = "page_rolled"
+    RETRIED = "retried"
+    RETRIES_USED_UP = "retries_used_up"
+    GRANT_RETRY = "grant_retry"
     CANCEL = "cancel"
     EXPIRE = "expire"
     EXTEND = "extend"
@@ -96,6 +99,9 @@ MEANING: dict[Event, str] = {
     Event.CONFIRMATION_FAILED: "the delayed payment did not come",
     Event.WINDOW_CLOSED: "the deadline has passed, and Stripe says that the page is closed unpaid",
     Event.PAGE_ROLLED: "the page died before the window did: a new attempt takes its place",
+    Event.RETRIED: "another try: by the timer on the page that is open or on a new one, by the buyer always on a new one",
+    Event.RETRIES_USED_UP: "no tries are left: the page is closed at Stripe",
+    Event.GRANT_RETRY: "an admin grants one more try",
     Event.CANCEL: "the marketplace calls the sale off, and the page is closed at Stripe",
     Event.EXPIRE: "an admin closes the window now, and the page is closed at Stripe",
     Event.EXTEND: "an admin moves the deadline, before it has passed",
@@ -116,7 +122,24 @@ _ROWS: dict[Event, tuple[Answer, Answer, Answer, Answer, Answer, Answer]] = {
     Event.DECLINED: (_TO_FAILED, _STAY, _STAY, _STAY, _STAY, _STAY),
     Event.CONFIRMATION_FAILED: (_TO_FAILED, _TO_FAILED, _PAST, _PAST, _PAST, _PAST),
     Event.WINDOW_CLOSED: (_TO_EXPIRED, _PAST, _TO_EXPIRED, _PAST, _PAST, _PAST),
-    Event.PAGE_ROLLED: (_STAY, _PAST, _STAY, _PAST, _PAST, _PAST),
+    Event.PAGE_ROLLED: (_STAY, _PAST, _PAST, _PAST, _PAST, _PAST),
+    Event.RETRIED: (
+        _refuse("not_failed"),
+        _refuse("payment_processing"),
+        _TO_PENDING,
+        _refuse("already_paid"),
+        _refuse("session_expired"),
+        _refuse("session_canceled"),
+    ),
+    Event.RETRIES_USED_UP: (_PAST, _PAST, _STAY, _PAST, _PAST, _PAST),
+    Event.GRANT_RETRY: (
+        _refuse("not_failed"),
+        _refuse("payment_processing"),
+        _STAY,
+        _refuse("already_paid"),
+        _refuse("session_expired"),
+        _refuse("session_canceled"),
+    ),
     Event.CANCEL: (
         _TO_CANCELED,
         _refuse("payment_processing"),
@@ -168,6 +191,9 @@ HELD: dict[Event, Answer] = {
     Event.CONFIRMATION_FAILED: _STAY,
     Event.WINDOW_CLOSED: _PAST,
     Event.PAGE_ROLLED: _PAST,
+    Event.RETRIED: _refuse("session_held"),
+    Event.RETRIES_USED_UP: _PAST,
+    Event.GRANT_RETRY: _refuse("session_held"),
     Event.CANCEL: _refuse("session_held"),
     Event.EXPIRE: _refuse("session_held"),
     Event.EXTEND: _refuse("session_held"),

@@ -8,11 +8,12 @@ from paywindow.money import Money
 
 CHECKOUT_STARTED = "payments.checkout.started"
 CHECKOUT_COMPLETED = "payments.checkout.completed"
+RETRY_INITIATED = "payments.retry.initiated"
 CHECKOUT_EXPIRED = "payments.checkout.expired"
 RECEIPT_GENERATED = "payments.receipt.generated"
 
 
-def track(event: str, session: PaymentSession, at: datetime, **more: str) -> None:
+def track(event: str, session: PaymentSession, at: datetime, **more: str | int) -> None:
     """Tell of ``event`` once the current transaction has committed.
 
     Amounts are decimal texts; ``amount_usd`` is there for sessions in US dollars only, since nothing here converts.

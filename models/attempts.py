@@ -15,6 +15,8 @@ from paywindow.models.tables import CheckoutAttempt, PaymentSession
 LEASE = timedelta(seconds=45)
 _FIRST_BACKOFF = timedelta(seconds=15)
 _LONGEST_BACKOFF = timedelta(minutes=15)
+# With jitter: attempts that failed together in an outage must not come back together.
+_NEXT_TRY = "%s + LEAST(%s * power(2, LEAST(tries, 20)), %s) * (0.75 + random() * 0.5)"
 
 
 def claim(session: PaymentSession, *, kind: str, params: str, idempotency_key: str, at: datetime) -> CheckoutAttempt:
@@ -94,11 +96,11 @@ def refuse(attempt: CheckoutAttempt, error: str, at: datetime) -> bool:
 
 
 def postpone(attempt: CheckoutAttempt, error: str, at: datetime) -> None:
-    """Stripe could not be asked, or its answer is unknown: the sweep tries again, each time after twice the wait."""
+    """Stripe could not be asked, or its answer is unknown: the sweep tries again, each time after about twice the wait."""
     CheckoutAttempt.update(
         tries=CheckoutAttempt.tries + 1,
         last_error=error,
-        next_try_at=SQL("%s + LEAST(%s * power(2, LEAST(tries, 20)), %s)", (at, _FIRST_BACKOFF, _LONGEST_BACKOFF)),
+        next_try_at=SQL(_NEXT_TRY, (at, _FIRST_BACKOFF, _LONGEST_BACKOFF)),
     ).where(CheckoutAttempt.id == attempt.id, CheckoutAttempt.status == "claimed").execute()
 
 

@@ -5,14 +5,17 @@ from typing import Any
 
 from paywindow import jsons
 from paywindow.clock import isoformat
+from paywindow.models import retries
 from paywindow.models.tables import CheckoutAttempt, PaymentSession, Receipt, Transaction
 from paywindow.money import Money
 from paywindow.published import Snapshot
-from paywindow.states import PAYABLE
+from paywindow.settings import Settings
+from paywindow.states import PAYABLE, Status
 
 
-def snapshot(session: PaymentSession, public_url: str) -> Snapshot:
-    """The snapshot of a session at the version of its row; reads attempt, transaction and receipt."""
+def snapshot(session: PaymentSession, settings: Settings) -> Snapshot:
+    """The snapshot of a session at the version of its row; reads attempts, transactions and receipt."""
+    history = _attempts(session)
     transaction = _transaction_of(session)
     receipt = Receipt.get_or_none(Receipt.session == session.id, Receipt.kind == "receipt")
     url = page_url(session)
@@ -21,8 +24,10 @@ def snapshot(session: PaymentSession, public_url: str) -> Snapshot:
     def face(*, fees: bool, closing: bool) -> str:
         body: dict[str, Any] = {
             "paymentSession": public_session(session, None if closing else url, closing=closing),
+            "retry": _retry(session, settings, closing=closing),
+            "attempts": history,
             "transaction": _transaction(transaction, fees=fees),
-            "receipt": _receipt(receipt, public_url),
+            "receipt": _receipt(receipt, settings.public),
         }
         return jsons.dumps(body)
 
@@ -77,6 +82,42 @@ def public_session(session: PaymentSession, url: str | None, *, closing: bool = 
         "released": session.released_at is not None,
         "version": session.version,
     }
+
+
+def _retry(session: PaymentSession, settings: Settings, *, closing: bool) -> dict[str, Any]:
+    tries_left = retries.left(session, settings)
+    return {
+        "count": session.retry_count,
+        "left": tries_left,
+        "canRetry": session.status == Status.FAILED and _has_deadline(session) and tries_left > 0 and not closing,
+        "retryAt": _when(session.retry_at),
+    }
+
+
+def _attempts(session: PaymentSession) -> list[dict[str, Any]]:
+    """Every attempt with its times and its declines: what the buyer tried, and what came of it."""
+    declines: dict[Any, list[dict[str, Any]]] = {}
+    for row in (
+        Transaction.select()
+        .where(Transaction.session == session.id, Transaction.status == "failed")
+        .order_by(Transaction.created_at)
+    ):
+        code = row.decline_code or row.failure_code
+        declined = {"at": isoformat(row.created_at), "code": code, "message": row.failure_reason}
+        declines.setdefault(row.attempt_id, []).append(declined)
+    return [
+        {
+            "number": attempt.number,
+            "kind": attempt.kind,
+            "status": attempt.status,
+            "createdAt": isoformat(attempt.created_at),
+            "closedAt": _when(attempt.closed_at),
+            "declines": declines.get(attempt.id, []),
+        }
+        for attempt in CheckoutAttempt.select()
+        .where(CheckoutAttempt.session == session.id)
+        .order_by(CheckoutAttempt.number)
+    ]
 
 
 def _has_deadline(session: PaymentSession) -> bool:

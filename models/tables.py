@@ -22,7 +22,8 @@ class PaymentSession(Table):
     """One buyer, one auction, one window.
 
     ``version`` grows with every change that the public can see. ``expires_at`` is the deadline; ``due_at`` is when the window
-    next needs attention: at the deadline or when the page dies, whichever comes first, or at the end of a claim's lease.
+    next needs attention: at the deadline, when the page dies or when a retry is due, whichever comes first, or at the end
+    of a claim's lease. ``retry_count`` counts the moves *retried*.
     """
 
     id = UUIDField(primary_key=True)
@@ -46,6 +47,9 @@ class PaymentSession(Table):
     expires_at = DateTimeTZField()
     due_at = DateTimeTZField()
     due_tries = IntegerField(default=0)
+    retry_count = IntegerField(default=0)
+    retries_granted = IntegerField(default=0)
+    retry_at = DateTimeTZField(null=True)
     hold_reason = CharField(null=True)
     hold_since = DateTimeTZField(null=True)
     released_at = DateTimeTZField(null=True)

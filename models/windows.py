@@ -26,12 +26,11 @@ OPEN = (
 )
 
 
-def next_due(expires_at: datetime, attempt: CheckoutAttempt | None) -> datetime:
-    """When a window next needs attention: at its deadline, or before that when its page dies and has to be replaced."""
-    if attempt is None or attempt.status == "claimed" or attempt.page_expires_at is None:
-        return expires_at
-    page_expires_at: datetime = attempt.page_expires_at
-    return min(expires_at, page_expires_at)
+def next_due(expires_at: datetime, attempt: CheckoutAttempt | None, retry_at: datetime | None = None) -> datetime:
+    """When a window next needs attention: at its deadline, or before that when a retry is due or when its page dies."""
+    page_ends = attempt.page_expires_at if attempt is not None and attempt.status == "open" else None
+    due: datetime = min(moment for moment in (expires_at, page_ends, retry_at) if moment is not None)
+    return due
 
 
 def count_due(until: datetime, limit: int) -> int:

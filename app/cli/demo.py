@@ -29,6 +29,7 @@ _TIMEOUT = 30
 class Timeline:
     """What happened when, in seconds since the purchase began."""
 
+    receipt: Path | None = None
     began: float = field(default_factory=time.monotonic)
     steps: list[tuple[float, str, str]] = field(default_factory=list)
 
@@ -37,11 +38,13 @@ class Timeline:
         self.steps.append((time.monotonic() - self.began, who, what))
 
     def show(self, console: Console, title: str) -> None:
-        """Print the steps as a table."""
+        """Print the steps as a table, and below it where the receipt is."""
         table = Table("time", "who", "what", title=title, title_justify="left")
         for seconds, who, what in self.steps:
             table.add_row(f"{seconds:7.3f} s", who, what)
         console.print(table)
+        if self.receipt is not None:
+            console.print(f"Receipt: {self.receipt}\n", soft_wrap=True, highlight=False, markup=False)
 
 
 class Marketplace:
@@ -140,8 +143,8 @@ def purchase(market: Marketplace, item: str, amount: str, output: Path, *, decli
     done = market.wait(session["id"], lambda found: bool((found["receipt"] or {}).get("ready")), "the receipt")
     receipt = done["receipt"]
     timeline.note("receipt", f"{receipt['number']} issued, rendered and stored")
-    path = market.download(receipt["downloadUrl"], output / f"{receipt['number']}.pdf")
-    timeline.note("marketplace", f"downloads {path}")
+    timeline.receipt = market.download(receipt["downloadUrl"], output / f"{receipt['number']}.pdf")
+    timeline.note("marketplace", "downloads the PDF")
     return timeline
 
 
@@ -160,16 +163,19 @@ def first_session(stack: Stack) -> dict[str, Any]:
 
 def print_links(console: Console, stack: Stack, created: dict[str, Any]) -> None:
     """Say where everything is."""
-    table = Table(show_header=False, box=None)
-    table.add_row("Buyer's page", created["payUrl"])
-    table.add_row("Checkout page", created["paymentSession"]["stripeCheckoutUrl"])
-    table.add_row("API", f"{stack.front_url}  (OpenAPI: {stack.front_url}/openapi.json)")
-    table.add_row("Service key", stack.service_key)
-    if stack.sandbox_url:
-        table.add_row("Stripe sandbox", f"{stack.sandbox_url}/_sandbox/ledger")
-    table.add_row("Logs", str(stack.folder / "logs"))
+    links = {
+        "Buyer's page": created["payUrl"],
+        "Checkout page": created["paymentSession"]["stripeCheckoutUrl"],
+        "API": stack.front_url,
+        "OpenAPI": f"{stack.front_url}/openapi.json",
+        "Service key": stack.service_key,
+        **({"Stripe sandbox": f"{stack.sandbox_url}/_sandbox/ledger"} if stack.sandbox_url else {}),
+        "Logs": str(stack.folder / "logs"),
+    }
     console.print("\nRunning. Buy with the test card 4242 4242 4242 4242; 4000 0000 0000 0002 is declined.\n")
-    console.print(table, soft_wrap=True)
+    for name, link in links.items():
+        # Never cut or folded to the terminal's width: a link must survive being copied.
+        console.print(f"{name:15} {link}", soft_wrap=True, highlight=False, markup=False)
     console.print("\nCtrl-C stops everything.")
 
 

@@ -52,7 +52,9 @@ class EmbeddedRedis(EmbeddedServer):
         # No retries inside the client: the caller asks again, and looks at the process in between.
         with redis.Redis(host=LOOPBACK, port=port, retry=Retry(NoBackoff(), 0)) as client:
             try:
-                return bool(client.info("server")["process_id"] == pid)
+                # INFO is answered, unlike everything else, while the data are still being read from the disk.
+                found = client.info()
+                return bool(found["process_id"] == pid and not found["loading"])
             except (redis.exceptions.ConnectionError, redis.exceptions.BusyLoadingError):
                 return False
 

@@ -125,8 +125,10 @@ class Waiter:
                     failures = 0
                     await self._follow(feed)
             except (RedisError, OSError) as error:
-                self.connected = False
                 log.warning("the feed of published entries is interrupted: %s", type(error).__name__)
+            except Exception:  # the feed must outlive whatever it did not expect
+                log.exception("the feed of published entries failed")
+            self.connected = False
             await asyncio.sleep(_RECONNECT_SECONDS[min(failures, len(_RECONNECT_SECONDS) - 1)])
             failures += 1
 

@@ -51,7 +51,7 @@ def test_the_demo_buys_prints_its_course_and_leaves_only_receipts(
     with log.open("wb") as file:
         demo = subprocess.Popen(
             [*PAYWINDOW, "demo", "--output", str(output)],
-            env={**environment, "COLUMNS": "200"},
+            env=environment,
             cwd=tmp_path,
             stdout=file,
             stderr=subprocess.STDOUT,
@@ -67,13 +67,13 @@ def test_the_demo_buys_prints_its_course_and_leaves_only_receipts(
 
     text = log.read_text()
     assert demo.returncode == 0, text
-    for step in ("POST /payments/checkout/create → 201", "declined", "checkout.session.completed → completed"):
+    for step in ("POST /payments/checkout/create → 201", "declined", "checkout.session.completed → completed", " s │ "):
         assert step in text
     receipts = sorted(output.glob("*.pdf"))
     assert len(receipts) == 2
     for receipt in receipts:
         assert receipt.read_bytes().startswith(b"%PDF-")
-        assert str(receipt) in text
+        assert f"Receipt: {receipt}\n" in text
     assert len(seen) >= 10  # Postgres and its own, Redis, sandbox, three workers with their forks, scheduler, front
     assert _living(seen) == []
     assert list((tmp_path / "tmp").iterdir()) == []

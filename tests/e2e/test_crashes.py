@@ -169,6 +169,7 @@ def test_what_redis_has_taken_survives_its_restart(shop: Any) -> None:
     shop.redis.kill()
     shop.redis.start()
     shop.thaw("worker-interactive")
+    shop.await_ready()
 
     shop.await_receipt(created)
     shop.assert_settled_once(created)

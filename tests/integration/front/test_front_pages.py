@@ -83,9 +83,10 @@ async def test_an_unknown_session_gets_a_page_that_says_so(
 
 
 async def test_the_page_needs_nothing_from_elsewhere_and_its_files_are_served(front: Any) -> None:
-    for name, kind in (("pay.css", "text/css"), ("pay.js", "text/javascript")):
+    for name, kind in (("pay.css", "css"), ("pay.js", "javascript")):
         response = await front.get(f"/static/{name}")
-        assert (response.status, response.content_type) == (200, kind)
+        assert response.status == 200
+        assert kind in response.content_type
         assert "http" not in await response.text()
     assert (await front.get("/static/../app.py")).status == 404
     assert (await front.get("/static/")).status in (403, 404)

@@ -26,28 +26,28 @@ serve(Settings.load(Role.FRONT), port_file=Path(sys.argv[1]))
 
 
 async def until(condition: Any) -> None:
-    """Wait for a condition, an async function; the test's own time limit is the only one."""
-    while not await condition():
+    """Look at a condition, an async function, until it holds."""
+    while not await condition():  # noqa: ASYNC110 - Redis and other processes cannot set an event of ours
         await asyncio.sleep(0.02)
 
 
 @pytest.fixture
 def process(front_environment: dict[str, str], tmp_path: Path) -> Iterator["subprocess.Popen[bytes]"]:
     environment = {**front_environment, "FRONT_PORT": "0", "PATH": os.defpath}
-    with subprocess.Popen(
-        [sys.executable, "-c", SERVE, str(tmp_path / "port")], env=environment, stderr=subprocess.PIPE
-    ) as running:
+    with subprocess.Popen([sys.executable, "-c", SERVE, str(tmp_path / "port")], env=environment) as running:
         yield running
         running.kill()
 
 
 async def port_of(process: "subprocess.Popen[bytes]", file: Path) -> int:
+    """The port that the process listens on, once it does."""
+
     async def written() -> bool:
-        assert process.poll() is None, process.stderr and process.stderr.read().decode()
-        return file.exists()
+        assert process.poll() is None, "the process ended"
+        return await asyncio.to_thread(file.exists)
 
     await until(written)
-    return int(file.read_text())
+    return int(await asyncio.to_thread(file.read_text))
 
 
 async def test_on_sigterm_waiting_commands_are_answered_and_the_process_ends_well(
