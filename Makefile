@@ -32,6 +32,10 @@ run: $(VENV)/ready packages ## Keep the same services up and print their links, 
 test: $(VENV)/ready test-packages ## Run all tests
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
 
+.PHONY: bench
+bench: $(VENV)/ready packages ## Measure against baselines: a table, and build/bench.json (ROWS=n shrinks, ONLY=name,name selects)
+	@ROWS="$(ROWS)" ONLY="$(ONLY)" PYTHONPATH=tests $(BIN)/python -m benchmarks
+
 .PHONY: lint
 lint: $(VENV)/ready ## Check style, format and types
 	@$(BIN)/ruff check

@@ -8,8 +8,6 @@ from paywindow.clock import isoformat
 from paywindow.models.snapshots import page_url, public_session
 from paywindow.models.tables import PaymentSession
 
-#: The client of operations that a buyer asks for with a token.
-BUYER = "buyer"
 NOT_POSSIBLE = "This payment is not possible. Please contact the marketplace."
 
 # Codes from https://docs.stripe.com/declines/codes; what is not listed gets the general text, which never says why a card
@@ -28,8 +26,8 @@ PAYMENT_DID_NOT_COME = "The payment was not confirmed. Please pay again."
 
 
 def who(client: str) -> str:
-    """How the audit names the client of an operation."""
-    return client if client == BUYER else f"service:{client}"
+    """How the audit names the client of an operation: a service key's name cannot have a colon, the others do."""
+    return client if client.startswith(("buyer:", "cli:")) else f"service:{client}"
 
 
 def decline_text(code: str | None, decline_code: str | None) -> str:

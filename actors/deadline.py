@@ -22,10 +22,11 @@ from paywindow.models.database import transaction
 from paywindow.models.moves import Cause
 from paywindow.models.snapshots import current_attempt
 from paywindow.models.tables import CheckoutAttempt, Operation, PaymentSession
+from paywindow.settings import LONGEST_WINDOW_MINUTES
 from paywindow.states import Event
 
 #: A window may be moved at most this far from now.
-LONGEST = timedelta(minutes=windows.LONGEST_MINUTES)
+LONGEST = timedelta(minutes=LONGEST_WINDOW_MINUTES)
 
 _Override = Callable[[Operation, PaymentSession, dict[str, Any], Cause], CheckoutAttempt | None]
 

@@ -15,6 +15,7 @@ from paywindow import logs
 from paywindow.actors import registry, runtime
 from paywindow.broker import make_broker
 from paywindow.embedded.processes import die_with_parent
+from paywindow.metrics_server import ServeMetrics
 from paywindow.settings import Role, Settings, secret
 
 WATCHDOG_SECONDS = 5
@@ -49,6 +50,6 @@ class Watchdog(Middleware):
 
 settings = Settings.load(Role.WORKER)
 logs.configure(settings.log_level, "worker")
-broker = make_broker(secret(settings.redis_url), Watchdog())
+broker = make_broker(secret(settings.redis_url), Watchdog(), ServeMetrics())
 runtime.start(settings, broker)
 registry.declare(broker)

@@ -10,6 +10,7 @@ Differences from ``RedisBroker``'s defaults, each for a reason (all were reprodu
 """
 
 import logging
+import traceback
 from typing import Any
 
 import dramatiq
@@ -27,6 +28,8 @@ MAX_BACKOFF_MS = 60_000
 HEARTBEAT_TIMEOUT_MS = 15_000
 # Out of a million commands: about one in twenty also looks for messages of dead workers.
 MAINTENANCE_CHANCE = 50_000
+# Dead letters are for an operator to decide about, not for time (the default would be a week).
+DEAD_MESSAGE_TTL_MS = 100 * 365 * 86_400_000
 SOCKET_TIMEOUT_SECONDS = 5
 
 
@@ -58,14 +61,25 @@ class KeepWhatCannotBeRetried(Retries):
         self, broker: dramatiq.Broker, message: Any, *, result: Any = None, exception: BaseException | None = None
     ) -> None:
         """See :class:`dramatiq.middleware.Retries`."""
+        if exception is None:
+            return
         if isinstance(exception, Permanent):
             message.fail()
-            return
-        try:
-            super().after_process_message(broker, message, result=result, exception=exception)  # type: ignore[no-untyped-call]
-        except Exception:
-            message.fail()
-            raise
+        else:
+            try:
+                super().after_process_message(broker, message, result=result, exception=exception)  # type: ignore[no-untyped-call]
+            except Exception:
+                message.fail()
+                self.logger.exception("a retry could not be enqueued")
+        if message.failed:
+            self._record(broker, message, exception)
+
+    def _record(self, broker: Any, message: Any, exception: BaseException) -> None:
+        """Keep the error with the dead letter: Dramatiq would keep the message as it was last enqueued, without it."""
+        message.options["traceback"] = "".join(traceback.format_exception(exception, limit=30))
+        key, field = f"{broker.namespace}:{message.queue_name}.msgs", message.options.get("redis_message_id")
+        if field is not None and broker.client.hexists(key, field):
+            broker.client.hset(key, field, message.encode())
 
 
 def make_broker(redis_url: str, *extra: Middleware) -> Broker:
@@ -89,6 +103,7 @@ def make_broker(redis_url: str, *extra: Middleware) -> Broker:
         ],
         heartbeat_timeout=HEARTBEAT_TIMEOUT_MS,
         maintenance_chance=MAINTENANCE_CHANCE,
+        dead_message_ttl=DEAD_MESSAGE_TTL_MS,
     )
     dramatiq.set_broker(broker)
     return broker

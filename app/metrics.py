@@ -1,6 +1,12 @@
 """Metrics that the actors keep. Names follow https://prometheus.io/docs/practices/naming/; no ids in labels."""
 
+from collections.abc import Iterator
+
 from prometheus_client import Counter, Histogram
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from paywindow.dead_letters import DeadLetters
 
 WINDOW_LATENESS = Histogram(
     "payments_window_close_lateness_seconds",
@@ -16,3 +22,17 @@ WINDOW_DRIFT = Histogram(
     buckets=(0.05, 0.1, 0.25, 0.5, 1, 5, 60, 3600),
 )
 WINDOW_REPAIRS = Counter("payments_window_mirror_repaired", "Remaining times in Redis that were put right.")
+
+
+class DeadLetterCollector(Collector):
+    """Counts the dead letters when Prometheus asks; the scheduler serves it."""
+
+    def __init__(self, letters: DeadLetters):
+        self._letters = letters
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """One gauge, by queue."""
+        family = GaugeMetricFamily("payments_dead_letters", "Messages whose actor failed for good.", labels=["queue"])
+        for queue, count in self._letters.count().items():
+            family.add_metric([queue], count)
+        yield family

@@ -20,6 +20,8 @@ from paywindow.clock import CLOCK_FILE_VARIABLE
 from paywindow.keys import ServiceKey
 
 STRIPE_API = "https://api.stripe.com"
+#: Thirty days: a payment window is not a subscription.
+LONGEST_WINDOW_MINUTES = 43_200
 
 
 class Role(StrEnum):
@@ -95,7 +97,7 @@ class Settings(BaseSettings):
     stripe_rate_limit: int | None = Field(default=None, ge=1, le=10_000)
 
     # The payment window
-    payment_window_minutes: int = Field(default=1440, ge=1, le=43_200)
+    payment_window_minutes: int = Field(default=1440, ge=1, le=LONGEST_WINDOW_MINUTES)
     payment_late_grace_seconds: int = Field(default=0, ge=0, le=3600)
     payment_late_policy: Literal["refund", "accept", "hold"] = "refund"
     payment_method_types: Texts = ("card",)
@@ -119,6 +121,10 @@ class Settings(BaseSettings):
     checkout_cancel_url: HttpUrl | None = None
     checkout_url_allow_list: Urls = ()
 
+    # The buyer's page
+    payment_status_poll_seconds: int = Field(default=20, ge=1, le=300)
+    payment_timer_skew_threshold_ms: int = Field(default=400, ge=50, le=10_000)
+
     # Receipts
     receipt_prefix: str = Field(default="R", pattern=r"^[A-Z0-9]{1,8}$")
     receipt_timezone: Annotated[str, AfterValidator(_timezone)] = "UTC"
@@ -130,6 +136,10 @@ class Settings(BaseSettings):
     receipt_folder: Path = Path("receipts")
     receipt_url_secret: SecretStr | None = None
     receipt_url_seconds: int = Field(default=300, ge=10, le=86_400)
+
+    # Metrics: a loopback port of their own for each process role
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int | None = Field(default=None, ge=1, le=65535)
 
     # Logs
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"

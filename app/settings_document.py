@@ -37,7 +37,13 @@ MEANING: dict[str, dict[str, str]] = {
         "payment_late_grace_seconds": "A charge that succeeded at most so long after the deadline still counts as in time.",
         "payment_late_policy": "Recorded on a session whose request does not say `latePolicy`. Nothing acts on it yet: late "
         "money is held for an operator, whatever it says.",
-        "payment_method_types": "What Checkout offers (`allowed_payment_method_types`). Delayed methods, such as `us_bank_account`, leave sessions `processing` for days.",
+        "payment_method_types": "What Checkout offers (`allowed_payment_method_types`). Delayed methods, such as "
+        "`us_bank_account`, leave sessions `processing` for days.",
+    },
+    "Retries": {
+        "payment_retry_limit": "How many tries a session gets after its first one fails.",
+        "payment_retry_backoff_minutes": "How long after a failure the next try comes: first, second, third...; beyond the list, "
+        "its last value.",
     },
     "The front end": {
         "public_url": "The front end's address as buyers see it; buyers' pages, receipt links and cookies are made from it.",
@@ -71,8 +77,10 @@ MEANING: dict[str, dict[str, str]] = {
         "not start without it.",
         "receipt_url_seconds": "How long such a link works.",
     },
-    "Logs": {
+    "Logs and metrics": {
         "log_level": "Lowest level that is written.",
+        "metrics_host": "Address on which metrics are served.",
+        "metrics_port": "Port on which a process role serves its metrics, one for each role on a machine. Default: not served.",
     },
     "Tests and rehearsals": {
         "paywindow_clock_file": "A file with seconds to add to the clock, read by all processes. Refused with a live key.",
@@ -132,13 +140,14 @@ def _kind(annotation: Any, metadata: Iterable[Any] = ()) -> str:
         return _kind(next(part for part in parts if part is not type(None)))
     if origin is tuple:
         return f"list ({_kind(parts[0])})"
-    return _NAMES.get(annotation, annotation.__name__.lower())
+    return str(_NAMES.get(annotation, annotation.__name__.lower()))
 
 
 def _default(field: FieldInfo) -> str:
     if field.default in (None, ()):
         return ""
-    return f"`{','.join(field.default) if isinstance(field.default, tuple) else field.default}`"
+    values = field.default if isinstance(field.default, tuple) else (field.default,)
+    return f"`{','.join(map(str, values))}`"
 
 
 if __name__ == "__main__":

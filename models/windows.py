@@ -12,7 +12,6 @@ from paywindow.models.tables import CheckoutAttempt, PaymentSession
 from paywindow.states import PAYABLE
 
 DEFAULT_MINUTES = 1440
-LONGEST_MINUTES = 43_200
 #: How long a claimed window is left to the worker that got it before another sweep takes it up.
 LEASE = timedelta(seconds=30)
 _FIRST_BACKOFF = timedelta(seconds=2)

@@ -170,12 +170,13 @@ def print_links(console: Console, stack: Stack, created: dict[str, Any]) -> None
         "OpenAPI": f"{stack.front_url}/openapi.json",
         "Service key": stack.service_key,
         **({"Stripe sandbox": f"{stack.sandbox_url}/_sandbox/ledger"} if stack.sandbox_url else {}),
+        **{f"Metrics, {name}": f"http://127.0.0.1:{port}/metrics" for name, port in stack.metrics_ports.items()},
         "Logs": str(stack.folder / "logs"),
     }
     console.print("\nRunning. Buy with the test card 4242 4242 4242 4242; 4000 0000 0000 0002 is declined.\n")
     for name, link in links.items():
         # Never cut or folded to the terminal's width: a link must survive being copied.
-        console.print(f"{name:15} {link}", soft_wrap=True, highlight=False, markup=False)
+        console.print(f"{name:28} {link}", soft_wrap=True, highlight=False, markup=False)
     console.print("\nCtrl-C stops everything.")
 
 

@@ -28,9 +28,13 @@ def register(app: typer.Typer) -> None:
 
 def front() -> None:
     """Take requests and webhooks, and enqueue them."""
+    from paywindow import logs, metrics_server
     from paywindow.front.server import serve
 
-    serve(Settings.load(Role.FRONT))
+    settings = Settings.load(Role.FRONT)
+    logs.configure(settings.log_level, "front")
+    metrics_server.serve(settings)
+    serve(settings)
 
 
 def worker(
@@ -39,6 +43,7 @@ def worker(
     threads: Annotated[int, typer.Option(min=1, help="Threads a process.")] = 8,
 ) -> None:
     """Run actors: one dramatiq master for one class of work."""
+    from paywindow import metrics_server
     from paywindow.messages import ROLES
 
     if role not in ROLES:
@@ -47,6 +52,7 @@ def worker(
     os.environ.setdefault("dramatiq_worker_timeout", _POLL_MS)
     os.environ.setdefault("dramatiq_restart_delay", _RESTART_DELAY_MS)
     os.environ.setdefault("DATABASE_POOL_SIZE", str(threads))
+    metrics_server.prepare_folder(os.environ)
     arguments = [
         "--processes",
         str(processes),
@@ -74,13 +80,18 @@ def worker(
 def scheduler() -> None:
     """Enqueue the periodic work. Several may run; each tick happens once."""
     import redis
+    from prometheus_client import REGISTRY
 
-    from paywindow import logs
+    from paywindow import logs, metrics, metrics_server
+    from paywindow.dead_letters import DeadLetters
     from paywindow.schedules.runner import Scheduler
 
     settings = Settings.load(Role.SCHEDULER)
     logs.configure(settings.log_level, "scheduler")
-    runner = Scheduler(redis.Redis.from_url(secret(settings.redis_url), socket_timeout=5, socket_connect_timeout=5))
+    client = redis.Redis.from_url(secret(settings.redis_url), socket_timeout=5, socket_connect_timeout=5)
+    REGISTRY.register(metrics.DeadLetterCollector(DeadLetters(client)))
+    metrics_server.serve(settings)
+    runner = Scheduler(client)
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, lambda *_: runner.stop())
     runner.run()

@@ -41,6 +41,7 @@ class Stack:
     postgres: EmbeddedPostgres | None = None
     redis: EmbeddedRedis | None = None
     processes: dict[str, Supervised] = field(default_factory=dict)
+    metrics_ports: dict[str, int] = field(default_factory=dict)
 
     def start(self, name: str) -> Supervised:
         """Start (again) one of our processes."""
@@ -49,7 +50,10 @@ class Stack:
             "scheduler": ["scheduler"],
             **{f"worker-{role}": ["worker", "--role", role] for role in WORKERS},
         }[name]
-        return self._spawn(name, command)
+        own = {"METRICS_PORT": str(self.metrics_ports.setdefault(name, free_port()))}
+        if command[0] == "worker":
+            own["PROMETHEUS_MULTIPROC_DIR"] = str(self.folder / "metrics" / name)
+        return self._spawn(name, command, **own)
 
     def stop(self) -> None:
         """Stop everything: what takes requests first, the services last."""
@@ -65,10 +69,10 @@ class Stack:
             if not process.running:
                 raise EmbeddedError(f"{name} ended with code {process.returncode}:\n{process.log_tail()}")
 
-    def _spawn(self, name: str, command: list[str]) -> Supervised:
+    def _spawn(self, name: str, command: list[str], **environment: str) -> Supervised:
         process = spawn(
             [sys.executable, "-m", "paywindow.cli", *command],
-            env=self.environment,
+            env={**self.environment, **environment},
             log_path=self.folder / "logs" / f"{name}.log",
             pdeathsig=signal.SIGTERM,
         )

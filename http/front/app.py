@@ -5,7 +5,18 @@ from pathlib import Path
 
 from aiohttp import web
 
-from paywindow.front import checkout, context, health, middleware, openapi, operations, pages, receipts, webhooks
+from paywindow.front import (
+    checkout,
+    context,
+    health,
+    middleware,
+    openapi,
+    operations,
+    overrides,
+    pages,
+    receipts,
+    webhooks,
+)
 from paywindow.front.context import FRONT
 from paywindow.settings import Settings
 
@@ -30,6 +41,13 @@ def _routes() -> list[web.AbstractRouteDef]:
         web.post("/payments/checkout/create", checkout.create),
         web.post("/payments/checkout/{id}/cancel", checkout.cancel),
         web.get("/payments/checkout/{id}/status", checkout.status),
+        web.get("/payments/checkout/{id}/window", overrides.window),
+        web.post("/payments/checkout/{id}/expire", overrides.expire),
+        web.post("/payments/checkout/{id}/extend", overrides.extend),
+        web.post("/payments/checkout/{id}/reopen", overrides.reopen),
+        web.post("/payments/checkout/{id}/grant-retry", overrides.grant_retry),
+        web.post("/payments/retry/{id}", overrides.retry),
+        web.post("/pay/{id}/retry", overrides.retry_from_page),
         web.get("/payments/operations/{id}", operations.show),
         web.post("/payments/webhooks/stripe", webhooks.receive),
         web.get("/payments/receipts/{id}", receipts.show),

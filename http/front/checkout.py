@@ -18,7 +18,7 @@ async def create(request: web.Request) -> web.Response:
     command = requests.create_checkout(document, front.allowed_urls).command(front.settings)
     return await operations.run(
         request,
-        key,
+        key.name,
         "checkout.create",
         command.asdict(),
         lambda operation_id, client, fingerprint: messages.create_checkout(operation_id, client, fingerprint, command),
@@ -34,7 +34,7 @@ async def cancel(request: web.Request) -> web.Response:
     body = {"session_id": str(session_id), "reason": requests.cancel_checkout(document).reason}
     return await operations.run(
         request,
-        key,
+        key.name,
         "checkout.cancel",
         body,
         lambda operation_id, client, fingerprint: messages.command(

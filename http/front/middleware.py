@@ -31,7 +31,7 @@ _HEADERS = {
 }
 _CONTENT_SECURITY_POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
 #: Paths that people open in a browser.
 _PAGES = ("/pay/", "/payments/receipts/")

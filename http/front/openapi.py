@@ -113,6 +113,51 @@ def _paths() -> dict[str, Any]:
                 problems=_READ_PROBLEMS,
             )
         },
+        "/payments/checkout/{id}/window": {
+            "get": _operation(
+                "How much time is left",
+                security=_KEY_OR_BUYER,
+                parameters=[_ID],
+                answers={200: responses.WindowState},
+                problems=_READ_PROBLEMS,
+            )
+        },
+        "/payments/checkout/{id}/expire": _override(
+            "Close the window now", requests.Override, responses.CheckoutCanceled, ["session_canceled"]
+        ),
+        "/payments/checkout/{id}/extend": _override(
+            "Move the deadline of an open window",
+            requests.MoveDeadline,
+            responses.CheckoutCreated,
+            ["session_expired", "session_canceled"],
+        ),
+        "/payments/checkout/{id}/reopen": _override(
+            "Open an expired window again",
+            requests.MoveDeadline,
+            responses.CheckoutCreated,
+            ["auction_taken", "session_open", "session_canceled", "stripe_refused"],
+        ),
+        "/payments/checkout/{id}/grant-retry": _override(
+            "Allow a failed payment one more try",
+            requests.Override,
+            responses.CheckoutCreated,
+            ["not_failed", "session_expired", "session_canceled"],
+        ),
+        "/payments/retry/{id}": _override(
+            "Try a failed payment again on a new page",
+            requests.RetryPayment,
+            responses.CheckoutCreated,
+            [
+                "not_failed",
+                "retry_limit_reached",
+                "retry_under_way",
+                "session_expired",
+                "session_canceled",
+                "stripe_refused",
+            ],
+            security=_KEY_OR_BUYER,
+            body_required=False,
+        ),
         "/payments/operations/{id}": {
             "get": _operation(
                 "The outcome of a command, with the command's own status and body",
@@ -157,6 +202,30 @@ def _paths() -> dict[str, Any]:
         "/readyz": {
             "get": _operation("The process can work", security=[], answers={200: None, 503: None}, problems=[])
         },
+    }
+
+
+def _override(
+    summary: str,
+    body: type[BaseModel],
+    answer: type[BaseModel],
+    problems: list[str],
+    *,
+    security: list[dict[str, list[str]]] = _KEY,
+    body_required: bool = True,
+) -> dict[str, Any]:
+    """A command about an existing session."""
+    refusals = ["not_found", "already_paid", "payment_processing", "session_held"]
+    return {
+        "post": _operation(
+            summary,
+            security=security,
+            parameters=[_ID, _IDEMPOTENCY_KEY, _PREFER],
+            body=body,
+            body_required=body_required,
+            answers={200: answer, 202: responses.OperationPending},
+            problems=[*_COMMAND_PROBLEMS, *refusals, *problems],
+        )
     }
 
 
@@ -205,6 +274,9 @@ def _schemas() -> dict[str, Any]:
     wanted: list[tuple[type[BaseModel], JsonSchemaMode]] = [
         (requests.CreateCheckout, "validation"),
         (requests.CancelCheckout, "validation"),
+        (requests.Override, "validation"),
+        (requests.MoveDeadline, "validation"),
+        (requests.RetryPayment, "validation"),
         *((model, "serialization") for model in responses.MODELS),
     ]
     _, schema = models_json_schema(wanted, ref_template=_REFERENCE)
@@ -216,7 +288,8 @@ def _security_schemes() -> dict[str, Any]:
         "serviceKey": {
             "type": "http",
             "scheme": "bearer",
-            "description": "A service key (`pwk_...`) with the scope `checkout` for commands and `read` for reading.",
+            "description": "A service key (`pwk_...`) with the scopes it needs: `checkout` for commands, "
+            "`read` for reading, `admin` for overrides.",
         },
         "buyerToken": {
             "type": "http",

@@ -18,7 +18,7 @@ from paywindow.front import access, headers
 from paywindow.front.answers import json_response, outcome_response
 from paywindow.front.context import FRONT, Front
 from paywindow.front.requests import path_id
-from paywindow.keys import Scope, ServiceKey
+from paywindow.keys import Scope
 from paywindow.published import Outcome
 
 #: Between our 202 and the actor's first commit only this note knows the operation. It dies with the queue it speaks of.
@@ -29,14 +29,14 @@ _RETRY_AFTER_SECONDS = "1"
 Build = Callable[[uuid.UUID, str, str], Message[Any]]
 
 
-async def run(request: web.Request, key: ServiceKey, kind: str, body: dict[str, Any], build: Build) -> web.Response:
+async def run(request: web.Request, client: str, kind: str, body: dict[str, Any], build: Build) -> web.Response:
     """Carry out a command and answer with its outcome, or with 202 when that takes longer than the caller waits.
 
-    ``body`` is the normalised request; its fingerprint tells a repetition from a reused key (409).
+    ``client`` owns the operation; ``body`` is the normalised request; its fingerprint tells a repetition from a reused key (409).
     Raises ``invalid_header``, ``idempotency_key_reused``, and the enqueuer's errors.
     """
     front = request.app[FRONT]
-    operation_id = ids.operation_id(key.name, headers.idempotency_key(request))
+    operation_id = ids.operation_id(client, headers.idempotency_key(request))
     fingerprint = ids.fingerprint(kind, body)
     names = [published.operation_key(operation_id), published.conflict_key(operation_id, fingerprint)]
 
@@ -48,10 +48,10 @@ async def run(request: web.Request, key: ServiceKey, kind: str, body: dict[str, 
 
     wait, applied = _wait(request, front)
     outcome = await front.waiter.wait(
-        names, read, seconds=wait, ask=lambda: front.enqueuer.enqueue(build(operation_id, key.name, fingerprint))
+        names, read, seconds=wait, ask=lambda: front.enqueuer.enqueue(build(operation_id, client, fingerprint))
     )
     if outcome is None:
-        await front.state.set(_accepted_key(operation_id), key.name, ex=_ACCEPTED_SECONDS)
+        await front.state.set(_accepted_key(operation_id), client, ex=_ACCEPTED_SECONDS)
         return pending(operation_id, applied)
     if outcome.fingerprint != fingerprint:
         raise Problem("idempotency_key_reused", "Use a new Idempotency-Key for a request with another body.")

@@ -9,11 +9,12 @@ from typing import Any
 
 from aiohttp import hdrs, web
 
-from paywindow import jsons
+from paywindow import clock, jsons
 from paywindow.errors import Problem
 from paywindow.front import access, rendering
 from paywindow.front.context import FRONT, Front
 from paywindow.front.requests import path_id
+from paywindow.settings import LONGEST_WINDOW_MINUTES
 
 _DAY_SECONDS = 86_400
 
@@ -37,7 +38,13 @@ async def show(request: web.Request) -> web.Response:
         return _swap(request, session_id)
     view = await access.buyer_view(request, session_id)
     front = request.app[FRONT]
-    html = rendering.payment_page(jsons.loads(view.buyer), etag=view.etag("buyer"), root=front.root)
+    html = rendering.payment_page(
+        jsons.loads(view.buyer),
+        etag=view.etag("buyer"),
+        root=front.root,
+        remaining_ms=view.remaining_ms(clock.now()),
+        settings=front.settings,
+    )
     return _html(html, 200)
 
 
@@ -60,8 +67,8 @@ def _swap(request: web.Request, session_id: uuid.UUID) -> web.Response:
 
 
 def _cookie(front: Front) -> dict[str, Any]:
-    # The longest window is a day. The token itself decides when it is over; the cookie only must not go earlier.
-    days = front.settings.buyer_token_days + 1
+    # The token itself decides when it is over; the cookie only must not go before the longest window has.
+    days = front.settings.buyer_token_days + LONGEST_WINDOW_MINUTES // 1440
     return {
         "max_age": days * _DAY_SECONDS,
         "path": "/",

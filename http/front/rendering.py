@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from paywindow.settings import Settings
+
 if TYPE_CHECKING:
     from babel import Locale
     from jinja2 import Environment
@@ -38,15 +40,20 @@ class Page:
     receipt_id: str | None
     receipt_number: str | None
     receipt_ready: bool
+    tries_left: int
+    can_retry: bool
+    remaining_ms: int
     moving: bool
 
 
-def payment_page(snapshot: dict[str, Any], *, etag: str, root: str) -> str:
+def payment_page(snapshot: dict[str, Any], *, etag: str, root: str, remaining_ms: int, settings: Settings) -> str:
     """The page of a session.
 
-    ``snapshot`` is the buyer's shape; ``root`` the path under which the front end is public.
+    ``snapshot`` is the buyer's shape; ``root`` the path under which the front end is public; ``remaining_ms`` what is left of
+    the window by the server's clock.
     """
-    return _environment().get_template("pay.html").render(page=page(snapshot), etag=etag, root=root)
+    template = _environment().get_template("pay.html")
+    return template.render(page=page(snapshot, remaining_ms), etag=etag, root=root, settings=settings)
 
 
 def problem_page(title: str, text: str, *, root: str) -> str:
@@ -54,8 +61,9 @@ def problem_page(title: str, text: str, *, root: str) -> str:
     return _environment().get_template("problem.html").render(title=title, text=text, root=root)
 
 
-def page(snapshot: dict[str, Any]) -> Page:
+def page(snapshot: dict[str, Any], remaining_ms: int = 0) -> Page:
     """Read a snapshot (the buyer's shape) as a person would."""
+    retry = snapshot.get("retry") or {}
     session, receipt = snapshot["paymentSession"], snapshot.get("receipt")
     pay_url, locale = _web_address(session.get("stripeCheckoutUrl")), _locale(session.get("locale"))
     state = _state(session, pay_url)
@@ -71,6 +79,9 @@ def page(snapshot: dict[str, Any]) -> Page:
         receipt_id=receipt and receipt["id"],
         receipt_number=receipt and receipt.get("number"),
         receipt_ready=bool(receipt and receipt.get("ready")),
+        tries_left=int(retry.get("left", 0)),
+        can_retry=bool(retry.get("canRetry")),
+        remaining_ms=remaining_ms,
         moving=state in _MOVING or (state == "completed" and not (receipt and receipt.get("ready"))),
     )
 

@@ -7,10 +7,21 @@ before it.
 
 import re
 import uuid
+from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StrictInt, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictInt,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
 
 from paywindow import money
@@ -18,7 +29,17 @@ from paywindow.errors import Problem
 from paywindow.front.fields import UUID_PATTERN, Amount, Currency, Description, Email, Locale, Url, Uuid
 from paywindow.front.urls import AllowList
 from paywindow.messages import CheckoutRequest
-from paywindow.settings import Settings
+from paywindow.settings import LONGEST_WINDOW_MINUTES, Settings
+
+
+def _moment(text: str) -> str:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None or "T" not in text.upper():
+        raise ValueError("must be a moment with a time zone, such as 2026-01-31T10:30:00Z (RFC 3339)")
+    return moment.astimezone(UTC).isoformat()
 
 
 class _Request(BaseModel):
@@ -46,7 +67,7 @@ class CreateCheckout(_Request):
     late_policy: Literal["refund", "accept", "hold"] | None = Field(
         None, description="What happens to money charged after the deadline; configured default."
     )
-    window_minutes: Annotated[StrictInt, Field(ge=30, le=1440)] | None = Field(
+    window_minutes: Annotated[StrictInt, Field(ge=1, le=LONGEST_WINDOW_MINUTES)] | None = Field(
         None, description="How long the buyer has; configured default."
     )
 
@@ -94,6 +115,58 @@ class CancelCheckout(_Request):
     """Call a sale off."""
 
     reason: Description | None = Field(None, description="Why, for the record.")
+
+
+class Override(_Request):
+    """Something that an admin does to a session; the reason is kept and announced."""
+
+    reason: Description = Field(description="Why, for the record.")
+
+    def command(self) -> dict[str, Any]:
+        """The message's form."""
+        return {"reason": self.reason}
+
+
+class MoveDeadline(Override):
+    """Move a deadline: by minutes, or until a moment. Exactly one of the two."""
+
+    minutes: Annotated[StrictInt, Field(ge=1, le=LONGEST_WINDOW_MINUTES)] | None = Field(
+        None, description="Extend: from the present deadline. Reopen: from now."
+    )
+    until: Annotated[str, AfterValidator(_moment)] | None = Field(
+        None, description="RFC 3339, with a time zone.", json_schema_extra={"format": "date-time"}
+    )
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> Self:
+        if (self.minutes is None) == (self.until is None):
+            raise ValueError("give either minutes or until")
+        return self
+
+    def command(self) -> dict[str, Any]:
+        """The message's form."""
+        return {"reason": self.reason, "minutes": self.minutes, "until": self.until}
+
+
+class RetryPayment(_Request):
+    """Try a failed payment again on a new page."""
+
+    reason: Description | None = Field(None, description="Why, for the record.")
+
+
+def override(document: Any) -> Override:
+    """Validate an admin's request. Raises :class:`~paywindow.errors.Problem` with every broken rule."""
+    return _validated(Override, document, None)
+
+
+def move_deadline(document: Any) -> MoveDeadline:
+    """Validate an extension or a reopening. Raises :class:`~paywindow.errors.Problem` with every broken rule."""
+    return _validated(MoveDeadline, document, None)
+
+
+def retry_payment(document: Any) -> RetryPayment:
+    """Validate a retry. Raises :class:`~paywindow.errors.Problem` with every broken rule."""
+    return _validated(RetryPayment, document, None)
 
 
 def create_checkout(document: Any, allowed: AllowList) -> CreateCheckout:

@@ -95,10 +95,49 @@ class ReceiptLink(_Response):
     download_url: str | None
 
 
+class Retry(_Response):
+    """What is left after a failed payment."""
+
+    count: int = Field(description="Retries made.")
+    left: int
+    can_retry: bool
+    retry_at: datetime | None = Field(description="When the next retry is made by itself.")
+
+
+class Decline(_Response):
+    """A card that was declined."""
+
+    at: datetime
+    code: str | None
+    message: str | None
+
+
+class Attempt(_Response):
+    """One Checkout page, and what was tried on it."""
+
+    number: int
+    kind: Literal["first", "retry", "roll"]
+    status: Literal["claimed", "open", "complete", "closed", "refused"]
+    created_at: datetime
+    closed_at: datetime | None
+    declines: list[Decline]
+
+
+class WindowState(_Response):
+    """How much time is left, by the server's clock."""
+
+    expires_at: datetime
+    remaining_ms: int = Field(description="0 when there is nothing to wait for.")
+    server_now: datetime
+    closing: bool
+
+
 class SessionStatus(_Response):
     """How a session stands."""
 
     payment_session: PaymentSession
+    retry: Retry
+    attempts: list[Attempt]
     transaction: Transaction | None
     receipt: ReceiptLink | None
 
@@ -188,6 +227,7 @@ MODELS: tuple[type[BaseModel], ...] = (
     CheckoutCreated,
     CheckoutCanceled,
     SessionStatus,
+    WindowState,
     OperationPending,
     ReceiptFound,
     WebhookReceived,

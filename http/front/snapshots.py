@@ -4,6 +4,7 @@ import asyncio
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import redis.asyncio
@@ -25,6 +26,11 @@ class View:
     service: str
     buyer: str
     expires_ms: int
+    closes_ms: int
+
+    def remaining_ms(self, now: datetime) -> int:
+        """What is left of an open window, in milliseconds; 0 when there is nothing to wait for."""
+        return max(0, self.closes_ms - int(now.timestamp() * 1000))
 
     def etag(self, audience: str) -> str:
         """Names exactly this text: the version, who reads it, and whether the deadline has passed."""
@@ -94,4 +100,5 @@ def _view(fields: Mapping[str, Any]) -> View:
         service=fields["service_closing" if closing else "service"],
         buyer=fields["buyer_closing" if closing else "buyer"],
         expires_ms=int(fields["expires_ms"]),
+        closes_ms=closes_ms,
     )

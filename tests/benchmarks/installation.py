@@ -59,7 +59,9 @@ class Installation:
 
     def _idle(self) -> bool:
         queued = sum(self.broker.hlen(queue) for queue in self.broker.scan_iter("dramatiq:*.msgs"))
-        unsettled = "SELECT (SELECT count(*) FROM outbox) + (SELECT count(*) FROM stripe_events WHERE handled_at IS NULL)"
+        unsettled = (
+            "SELECT (SELECT count(*) FROM outbox) + (SELECT count(*) FROM stripe_events WHERE handled_at IS NULL)"
+        )
         return queued == 0 and self.query(unsettled) == [(0,)]
 
 

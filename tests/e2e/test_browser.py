@@ -45,7 +45,10 @@ def page(phone: BrowserContext) -> Iterator[Page]:
     tab = phone.new_page()
     errors: list[str] = []
     tab.on("pageerror", lambda error: errors.append(str(error)))
-    tab.on("console", lambda message: errors.append(f"{message.text} {message.location}") if message.type == "error" else None)
+    tab.on(
+        "console",
+        lambda message: errors.append(f"{message.text} {message.location}") if message.type == "error" else None,
+    )
     yield tab
     tab.close()
     assert errors == []

@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from benchmarks.harness import Aim, Bench, Figure, benchmark, percentile
 from benchmarks.windows import Windows
@@ -29,7 +30,7 @@ def expire_storm_create(bench: Bench) -> Iterator[Figure]:
         bench.installation.wait_until_idle()
         quiet += _latencies(market, creates)
         windows.load([datetime.now(UTC) - timedelta(milliseconds=count - position) for position in range(count)])
-        bench.installation.wait(lambda windows=windows, count=count: windows.open() < count, "the storm to begin")
+        bench.installation.wait(partial(_begun, windows, count), "the storm to begin")
         storm += _latencies(market, creates)
         left = windows.open()
         windows.wait()
@@ -51,3 +52,7 @@ def _latencies(market: Marketplace, creates: int) -> list[float]:
         market.create("Walnut side table", "275.50")
         found.append(time.perf_counter() - sent)
     return found
+
+
+def _begun(windows: Windows, count: int) -> bool:
+    return windows.open() < count

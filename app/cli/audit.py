@@ -1,0 +1,72 @@
+"""Everything about one payment session, for an operator's eyes."""
+
+import uuid
+from datetime import datetime
+from typing import Any
+
+from paywindow.clock import isoformat
+from paywindow.models import database
+from paywindow.models.snapshots import page_url, public_session
+from paywindow.models.tables import CheckoutAttempt, PaymentSession, Transaction, Transition
+from paywindow.money import Money
+
+
+def session_report(database_url: str, session_id: uuid.UUID) -> dict[str, Any] | None:
+    """The session, its attempts, charges and transitions, oldest first; ``None`` when there is no such session."""
+    database.connect(database_url, 1, lambda message, *, delay=None: None)
+    with database.transaction():
+        session = PaymentSession.get_or_none(PaymentSession.id == session_id)
+        if session is None:
+            return None
+        return {
+            "session": public_session(session, page_url(session)),
+            "attempts": [_attempt(row) for row in _of(CheckoutAttempt, session, CheckoutAttempt.number)],
+            "charges": [_charge(row) for row in _of(Transaction, session, Transaction.created_at)],
+            "audit": [_transition(row) for row in _of(Transition, session, Transition.id)],
+        }
+
+
+def _of(table: Any, session: PaymentSession, order: Any) -> list[Any]:
+    return list(table.select().where(table.session == session.id).order_by(order))
+
+
+def _attempt(row: CheckoutAttempt) -> dict[str, Any]:
+    return {
+        "number": row.number,
+        "kind": row.kind,
+        "status": row.status,
+        "page": row.stripe_checkout_id,
+        "opened": _when(row.created_at),
+        "closed": _when(row.closed_at),
+        "tries": row.tries,
+        "error": row.last_error,
+    }
+
+
+def _charge(row: Transaction) -> dict[str, Any]:
+    return {
+        "at": _when(row.created_at),
+        "status": row.status,
+        "amount": str(Money(row.amount_minor, row.currency)),
+        "charge": row.stripe_charge_id,
+        "settled": _when(row.settled_at),
+        "code": row.decline_code or row.failure_code,
+        "reason": row.failure_reason,
+    }
+
+
+def _transition(row: Transition) -> dict[str, Any]:
+    return {
+        "at": _when(row.at),
+        "event": row.event,
+        "from": row.from_status,
+        "to": row.to_status,
+        "attempt": row.attempt_number,
+        "hold": row.hold_reason,
+        "who": row.who,
+        "why": row.why,
+    }
+
+
+def _when(moment: datetime | None) -> str | None:
+    return None if moment is None else isoformat(moment)

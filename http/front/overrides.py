@@ -1,0 +1,106 @@
+"""Moving a session along on request: retries by the buyer or the marketplace; the window, and what admins may do to it."""
+
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from aiohttp import hdrs, web
+
+from paywindow import clock, jsons, messages
+from paywindow.front import access, operations, requests
+from paywindow.front.answers import json_text
+from paywindow.front.bodies import read_json
+from paywindow.front.context import FRONT
+from paywindow.keys import Scope
+
+
+async def window(request: web.Request) -> web.Response:
+    """``GET /payments/checkout/{id}/window``: how much time is left, by the server's clock."""
+    session_id = requests.path_id(request.match_info["id"])
+    if access.sends_service_key(request):
+        access.service_key(request, Scope.READ)
+        view = await request.app[FRONT].snapshots.read(session_id)
+    else:
+        view = await access.buyer_view(request, session_id)
+    now = clock.now()
+    body = {
+        "expiresAt": clock.isoformat(datetime.fromtimestamp(view.expires_ms / 1000, UTC)),
+        "remainingMs": view.remaining_ms(now),
+        "serverNow": now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "closing": view.closing,
+    }
+    return json_text(jsons.dumps(body), headers={"Cache-Control": "no-store"})
+
+
+async def expire(request: web.Request) -> web.Response:
+    """``POST /payments/checkout/{id}/expire``: close the window now."""
+    return await _admin(request, "window.expire", requests.override)
+
+
+async def extend(request: web.Request) -> web.Response:
+    """``POST /payments/checkout/{id}/extend``: move the deadline of an open window."""
+    return await _admin(request, "window.extend", requests.move_deadline)
+
+
+async def reopen(request: web.Request) -> web.Response:
+    """``POST /payments/checkout/{id}/reopen``: open an expired window again."""
+    return await _admin(request, "window.reopen", requests.move_deadline)
+
+
+async def grant_retry(request: web.Request) -> web.Response:
+    """``POST /payments/checkout/{id}/grant-retry``: allow a failed payment one more try."""
+    return await _admin(request, "payment.grant_retry", requests.override)
+
+
+async def retry(request: web.Request) -> web.Response:
+    """``POST /payments/retry/{id}``: a new page for a failed payment, for the marketplace or the buyer."""
+    session_id = requests.path_id(request.match_info["id"])
+    if access.sends_service_key(request):
+        client = access.service_key(request, Scope.CHECKOUT).name
+    else:
+        await access.buyer_view(request, session_id)
+        client = _buyer(session_id)
+    reason = requests.retry_payment(await _document(request)).reason
+    return await _command(request, client, "payment.retry", session_id, {"reason": reason})
+
+
+async def retry_from_page(request: web.Request) -> web.Response:
+    """``POST /pay/{id}/retry``: the button of the buyer's page, for browsers with and without JavaScript.
+
+    Whatever the outcome, the page shows it. The cookie that is needed is ``SameSite=Lax``, so no other site can press.
+    """
+    session_id = requests.path_id(request.match_info["id"])
+    await access.buyer_view(request, session_id)
+    await _command(request, _buyer(session_id), "payment.retry", session_id, {"reason": None})
+    raise web.HTTPSeeOther(f"{request.app[FRONT].root}/pay/{session_id}", headers={hdrs.CACHE_CONTROL: "no-store"})
+
+
+async def _admin(request: web.Request, actor: str, validate: Callable[[Any], requests.Override]) -> web.Response:
+    key = access.service_key(request, Scope.ADMIN)
+    session_id = requests.path_id(request.match_info["id"])
+    body = validate(await _document(request))
+    return await _command(request, key.name, actor, session_id, body.command())
+
+
+async def _document(request: web.Request) -> Any:
+    limit = request.app[FRONT].settings.front_max_body_bytes
+    return await read_json(request, limit=limit) if request.can_read_body else {}
+
+
+async def _command(
+    request: web.Request, client: str, actor: str, session_id: uuid.UUID, body: dict[str, Any]
+) -> web.Response:
+    body = {"session_id": str(session_id), **body}
+    return await operations.run(
+        request,
+        client,
+        actor,
+        body,
+        lambda operation_id, client, fingerprint: messages.command(actor, operation_id, client, fingerprint, body),
+    )
+
+
+def _buyer(session_id: uuid.UUID) -> str:
+    # One client for each session, so that buyers cannot meet in the same idempotency key.
+    return f"buyer:{session_id}"

@@ -1,0 +1,630 @@
+"""Generated interleavings: whatever the order of things around a deadline, no payment is lost and none is taken twice.
+
+Hypothesis draws what happens: buyers pay, time passes, webhooks arrive, sweeps run, admins move deadlines, Stripe breaks, workers
+are killed, and all of that also in the middle of an actor, between its call to Stripe and its commit. Everything is real but
+the clock, which stands still between steps, and the broker. ``make chaos`` runs many more; a failure there names its seed:
+``make chaos SEED=<seed> RUNS=1``.
+"""
+
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import requests
+from dramatiq import Message
+from hypothesis import HealthCheck, Phase, seed, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+
+from stripe import HTTPClient
+
+from paywindow import clock, ids, messages
+from paywindow.actors import runtime
+from paywindow.errors import Transient
+from paywindow.models import database as db
+from paywindow.models import snapshots
+from paywindow.models.database import transaction
+from paywindow.models.tables import (
+    CheckoutAttempt,
+    Notification,
+    Operation,
+    Outbox,
+    PaymentSession,
+    Receipt,
+    StripeEvent,
+    Transaction,
+    Transition,
+)
+from paywindow.models.windows import OPEN
+from paywindow.published import session_key, window_key
+from paywindow.sandbox.clock import Clock as SandboxClock
+from paywindow.states import PAYABLE, RELEASES, Event, Kind, Status, answer
+
+START = datetime(2026, 1, 31, 10, 30, 0, 250_000, tzinfo=UTC)
+SWEEPS = ("sweeps.attempts", "sweeps.inbox", "sweeps.outbox", "sweeps.windows")
+#: As many as Dramatiq is configured to make; after that a message is a dead letter, and the rows must do.
+RETRIES = 3
+CHUNK = 100
+
+CARDS = {"pays": "4242424242424242", "declined": "4000000000000002", "3ds": "4000000000003220", "3ds no": "4000008400001629"}
+OUTAGES = ("refuse_connection", "500", "429")
+#: The work is done, and the answer is lost: once (the SDK asks again) or twice (nobody knows).
+LOST_ANSWERS = ("500_after_work", "timeout_after_work")
+COMMANDS = ("window.extend", "window.expire", "window.reopen", "checkout.cancel", "payment.retry")
+TABLES = "transitions, notifications, outbox, stripe_events, receipts, receipt_counters, transactions, operations, checkout_attempts"
+
+
+class Killed(BaseException):
+    """SIGKILL: nothing of ours may catch it, transactions roll back, the message is not acknowledged."""
+
+
+@dataclass
+class Trap:
+    """What happens when an actor comes, for the ``after``-th time, to a point: it is killed, or something gets in between."""
+
+    point: str
+    after: int
+    between: tuple[Any, ...] | None
+
+
+@dataclass(frozen=True)
+class Charge:
+    """A successful charge, and how its session stood at that moment."""
+
+    id: str
+    session: uuid.UUID
+    auction: uuid.UUID
+    created: datetime
+    deadline: datetime
+
+
+class World:
+    """The shop, with a clock that only moves when told to, and workers that can be interrupted anywhere."""
+
+    def __init__(self, shop: Any):
+        self.shop = shop
+        self.runs = self.steps = self.kills = self.interruptions = 0
+
+    def reset(self) -> None:
+        """A new world."""
+        self.moment = START
+        self.trap: Trap | None = None
+        self.working = self.failed = self.without_webhooks = False
+        self.auctions: list[uuid.UUID] = []
+        self.sessions: list[uuid.UUID] = []
+        self.pages: list[str] = []
+        self.commands: list[Message[Any]] = []
+        self.told: set[str] = set()
+        self.charges: list[Charge] = []
+        self.shop.queue.messages.clear()
+        self.shop.state.flushall()
+        self.shop.control("reset")
+        with transaction():
+            db.database.execute_sql(f"TRUNCATE {TABLES}, payment_sessions RESTART IDENTITY")
+            db.database.execute_sql("SELECT setseed(0.5)")  # waits have some randomness
+        self.runs += 1
+
+    def now(self) -> datetime:
+        """Business time."""
+        return self.moment
+
+    # Working, and being interrupted
+
+    def execute(self, message: Message[Any]) -> None:
+        """Run a message as a worker does: killed, it is delivered again; failed, it is retried a few times."""
+        if message.actor_name == "receipts.render":
+            return  # a matter of its own, and slow
+        before, self.working = self.working, True
+        try:
+            self.shop.run(message)
+        except Killed:
+            self.kills += 1
+            self.shop.queue.messages.append(message)
+        except Transient:
+            retries = message.options.get("retries", 0)
+            if retries < RETRIES:
+                self.shop.queue.messages.append(message.copy(options={"retries": retries + 1}))
+        finally:
+            self.working = before
+
+    def at(self, point: str) -> None:
+        """An actor has come to a point at which it can be interrupted."""
+        trap = self.trap
+        if not self.working or trap is None or trap.point != point:
+            return
+        trap.after -= 1
+        if trap.after >= 0:
+            return
+        self.trap = None
+        if trap.between is None:
+            raise Killed
+        self.interruptions += 1
+        self.working = False
+        try:
+            self.act(*trap.between)
+        finally:
+            self.working = True
+
+    def act(self, name: str, *arguments: Any) -> None:
+        """Something happens; afterwards, what must always hold is checked."""
+        self.steps += 1
+        try:
+            getattr(self, name)(*arguments)
+            self.check_always()
+        except BaseException:
+            self.failed = True
+            raise
+
+    # What can happen
+
+    def pay(self, page: int, card: str) -> None:
+        """A buyer pays on any page that was ever shown."""
+        if self.pages:
+            self._buyer(self.pages[-1 - page % len(self.pages)], "pay", card=CARDS[card])
+
+    def authenticate(self, page: int, passed: bool) -> None:
+        """A buyer comes back from the bank."""
+        if self.pages:
+            self._buyer(self.pages[-1 - page % len(self.pages)], "authenticate", passed=passed)
+
+    def _buyer(self, page: str, step: str, **how: Any) -> None:
+        entry = self.page(page)
+        if entry["status"] != "open" or (step == "authenticate" and not entry["authenticating"]):
+            return
+        result = self.shop.control(f"checkout/{page}/{step}", **how)
+        if result["result"] != "succeeded":
+            return
+        session = self.shop.session(entry["client_reference_id"])
+        created = datetime.fromtimestamp(int(self.moment.timestamp()), UTC)
+        self.charges.append(Charge(result["charge"], session.id, session.auction_id, created, session.expires_at))
+
+    def page(self, page: str) -> dict[str, Any]:
+        """A page as Stripe has it."""
+        return next(entry for entry in self.shop.ledger()["sessions"] if entry["id"] == page)
+
+    def wait(self, seconds: float) -> None:
+        """Time passes."""
+        self.moment += timedelta(seconds=seconds)
+        self.shop.control("expire-due")
+
+    def approach(self, session: int, seconds: float) -> None:
+        """Time passes until a moment near the deadline, or near the page's end."""
+        row = self.shop.session(self.sessions[session % len(self.sessions)])
+        if row.expires_at + timedelta(seconds=seconds) > self.moment:
+            self.wait((row.expires_at + timedelta(seconds=seconds) - self.moment).total_seconds())
+
+    def webhook(self, event: int, times: int) -> None:
+        """One of the events that nobody knows of yet arrives, perhaps twice."""
+        new = self.news()
+        if new and not self.without_webhooks:
+            self.receive(new[event % len(new)], times)
+
+    def receive(self, event: dict[str, Any], times: int = 1) -> None:
+        """The front end takes a webhook."""
+        self.told.add(event["id"])
+        self.shop.deliver_event(event, times)
+
+    def news(self) -> list[dict[str, Any]]:
+        """The events that were not delivered, oldest first."""
+        url, found, after = f"{self.shop.sandbox.url}/v1/events", [], {}
+        while True:
+            answer = requests.get(url, params={"limit": 100, **after}, headers={"Authorization": "Bearer sk_test_shop"})
+            body = answer.json()
+            found += body["data"]
+            if not body["has_more"]:
+                return [event for event in reversed(found) if event["id"] not in self.told]
+            after = {"starting_after": found[-1]["id"]}
+
+    def sweep(self, actor: str) -> None:
+        """A sweep's turn comes."""
+        self.execute(messages.build(actor))
+
+    def work_one(self, position: int) -> None:
+        """Any of the queued messages is worked on."""
+        queue = self.shop.queue.messages
+        if queue:
+            queue.rotate(-(position % len(queue)))
+            self.execute(queue.popleft())
+
+    def work(self) -> None:
+        """All queued messages are worked on."""
+        for _ in range(1000):
+            if not self.shop.queue.messages:
+                return
+            self.execute(self.shop.queue.messages.popleft())
+        raise AssertionError("the queue does not run empty")
+
+    def wipe(self) -> None:
+        """FLUSHALL."""
+        self.shop.wipe_queue()
+
+    def command(self, kind: str, session: int, minutes: int) -> None:
+        """The marketplace or an admin wants something."""
+        request = {"session_id": str(self.sessions[session % len(self.sessions)]), "reason": "asked for"}
+        if kind in ("window.extend", "window.reopen"):
+            request |= {"minutes": minutes, "until": None}
+        self._command(messages.command(kind, uuid.uuid4(), "admin", ids.fingerprint(kind, request), request))
+
+    def next_bidder(self, auction: int, minutes: int) -> None:
+        """The marketplace offers an auction to somebody else."""
+        request = self.shop.request(auction_id=str(self.auctions[auction % len(self.auctions)]), window_minutes=minutes)
+        self._command(self.shop.create_message(request))
+
+    def winner(self, minutes: int) -> None:
+        """Another auction has been won."""
+        self.auctions.append(uuid.uuid4())
+        self.next_bidder(len(self.auctions) - 1, minutes)
+
+    def _command(self, message: Message[Any]) -> None:
+        self.commands.append(message)
+        self.execute(message)
+
+    def repeat(self, command: int) -> None:
+        """A client repeats a command under the same key."""
+        self.execute(self.commands[command % len(self.commands)])
+
+    def outage(self, kind: str) -> None:
+        """Stripe cannot be used until it comes back."""
+        self.shop.fault(kind, path_prefix="/v1/checkout", times=1_000_000)
+
+    def hiccup(self, kind: str, times: int, path: str) -> None:
+        """The answer to the next call is lost."""
+        self.shop.fault(kind, path_prefix="/v1/checkout", path_suffix=path, method="POST", times=times)
+
+    def back(self) -> None:
+        """Stripe can be used again."""
+        self.shop.mend()
+
+    def set_trap(self, point: str, after: int, between: tuple[Any, ...] | None) -> None:
+        """The next actor to come there is killed or interrupted."""
+        self.trap = Trap(point, after, between)
+
+    # Checks
+
+    def check_always(self) -> None:
+        """What must hold at every moment."""
+        pages = {page["id"]: page for page in self.shop.ledger()["sessions"]}
+        with transaction():
+            sessions = {row.id: row for row in PaymentSession.select()}
+            attempts = list(CheckoutAttempt.select().where(CheckoutAttempt.stripe_checkout_id.is_null(False)))
+            shown = {row.id: snapshots.snapshot(row, self.shop.settings) for row in sessions.values()}
+            urls = {row.id: snapshots.page_url(row) for row in sessions.values()}
+        self.sessions = [row.id for row in sorted(sessions.values(), key=lambda row: row.created_at)]
+        for attempt in attempts:
+            if attempt.url == urls[attempt.session_id] and attempt.stripe_checkout_id not in self.pages:
+                self.pages.append(attempt.stripe_checkout_id)
+        payable: dict[uuid.UUID, int] = {}
+        for attempt in attempts:
+            if pages[attempt.stripe_checkout_id]["status"] == "open":
+                payable[attempt.session_id] = payable.get(attempt.session_id, 0) + 1
+                if attempt.stripe_checkout_id in self.pages:
+                    released = sessions[attempt.session_id].released_at
+                    assert released is None, "a released session beside a page that can be paid"
+        assert all(count == 1 for count in payable.values()), "two pages of a session can be paid"
+        unreleased = [row.auction_id for row in sessions.values() if row.released_at is None]
+        assert len(unreleased) == len(set(unreleased)), "two open sessions of an auction"
+        charged = [charge.auction for charge in self.charges]
+        assert len(charged) == len(set(charged)), "an auction was paid twice"
+        for row in sessions.values():
+            if row.status in PAYABLE and row.hold_reason is None and row.released_at is None:
+                assert shown[row.id].closes_ms == int(row.expires_at.timestamp() * 1000)
+                assert '"stripeCheckoutUrl": null' in shown[row.id].buyer_closing.replace('":null', '": null')
+                assert '"closing": true' in shown[row.id].buyer_closing.replace('":true', '": true')
+
+    def settle(self) -> None:
+        """Everything heals; time passes until nothing is left to do."""
+        self.trap = None
+        self.back()
+        for turn in range(400):
+            self.told = {row.id for row in self.shop.rows(StripeEvent)}  # Stripe, or a look at its list, brings the others
+            for event in [] if self.without_webhooks else self.news():
+                self.receive(event)
+            for message in self.commands:
+                if self._outcome(message) is None:
+                    self.execute(message)
+            for actor in SWEEPS:
+                self.sweep(actor)
+            self.work()
+            self.check_always()
+            left = self._unfinished()
+            if not left:
+                return
+            step = max(min(moment for _, moment in left) - self.moment, timedelta(milliseconds=1))
+            self.wait(step.total_seconds())
+        raise AssertionError(f"never finished, after {turn} turns: {left}")
+
+    def _outcome(self, message: Message[Any]) -> str | None:
+        with transaction():
+            row = Operation.get_or_none(Operation.id == message.kwargs["operation_id"])
+        return None if row is None else row.outcome
+
+    def _unfinished(self) -> list[tuple[str, datetime]]:
+        parked = self.shop.rows(StripeEvent, StripeEvent.parked_at.is_null(False))
+        assert not parked, [(row.type, row.last_error) for row in parked]
+        with transaction():
+            outbox = Outbox.select().where(Outbox.actor != "receipts.render")
+            events = StripeEvent.select().where(StripeEvent.handled_at.is_null())
+            claimed = CheckoutAttempt.select().where(CheckoutAttempt.status == "claimed")
+            operations = Operation.select().where(Operation.outcome.is_null())
+            due = PaymentSession.select().where(*OPEN, PaymentSession.expires_at <= self.moment)
+            return [
+                *((row.actor, row.next_send_at) for row in outbox),
+                *((f"{row.type}: {row.last_error}", row.next_try_at) for row in events),
+                *((f"attempt {row.number} ({row.kind}): {row.last_error}", row.next_try_at) for row in claimed),
+                *((row.kind, self.moment) for row in operations),
+                *((f"{row.status} past its deadline", row.due_at) for row in due),
+            ]
+
+    def run_out(self) -> None:
+        """Time passes until no window is open."""
+        for _ in range(20):
+            ends = [row.expires_at for row in self.shop.rows(PaymentSession, *OPEN)]
+            if not ends:
+                return
+            self.wait(max((max(ends) - self.moment).total_seconds(), 0))
+            self.settle()
+        raise AssertionError("a window does not close")
+
+    def check_books(self) -> None:
+        """What must hold once everything is settled."""
+        ledger = self.shop.ledger()
+        sessions = {row.id: row for row in self.shop.rows(PaymentSession)}
+        transactions = self.shop.rows(Transaction)
+        self._check_pages(ledger["sessions"], sessions)
+        self._check_money(ledger["charges"], sessions, transactions)
+        self._check_receipts(transactions)
+        for session in sessions.values():
+            self._check_trail(session)
+            self._check_published(session)
+
+    def _check_pages(self, pages: list[dict[str, Any]], sessions: dict[uuid.UUID, PaymentSession]) -> None:
+        count: dict[uuid.UUID, int] = {}
+        for page in pages:
+            if page["status"] == "open":
+                session = sessions[uuid.UUID(page["client_reference_id"])]
+                assert session.released_at is None, f"a page can be paid, though its session is {session.status}"
+                assert session.status in PAYABLE, f"a page can be paid, though its session is {session.status}"
+                count[session.id] = count.get(session.id, 0) + 1
+        assert all(open_pages == 1 for open_pages in count.values()), "two pages of a session can be paid"
+
+    def _check_money(
+        self, charges: list[dict[str, Any]], sessions: dict[uuid.UUID, PaymentSession], rows: list[Transaction]
+    ) -> None:
+        succeeded = {charge["id"] for charge in charges if charge["status"] == "succeeded"}
+        assert succeeded == {charge.id for charge in self.charges}
+        booked = [row.stripe_charge_id for row in rows if row.status == "succeeded"]
+        assert sorted(map(str, booked)) == sorted(succeeded), "the books do not have each charge once"
+        for charge in self.charges:
+            row = next(row for row in rows if row.stripe_charge_id == charge.id)
+            session = sessions[charge.session]
+            in_time = charge.created <= charge.deadline
+            if row.settled_at is None:
+                assert session.hold_reason == Event.PAID_LATE, f"not settled: {session.hold_reason}"
+                assert not in_time, f"paid in time, yet held: {session.hold_reason}"
+            else:
+                assert (session.status, session.released_at) == (Status.COMPLETED, None)
+                assert session.completed_at == charge.created
+        paid = {row.session_id for row in rows if row.settled_at is not None}
+        assert paid == {row.id for row in sessions.values() if row.status == Status.COMPLETED}
+
+    def _check_receipts(self, transactions: list[Transaction]) -> None:
+        receipts = self.shop.rows(Receipt)
+        settled = [row.id for row in transactions if row.settled_at is not None]
+        assert sorted(row.transaction_id for row in receipts) == sorted(settled), "each settled payment has one receipt"
+        assert sorted(row.number for row in receipts) == list(range(1, len(receipts) + 1)), "numbers have a gap"
+
+    def _check_trail(self, session: PaymentSession) -> None:
+        trail = sorted(self.shop.transitions(session), key=lambda row: row.version)
+        status, hold, told = Status.PENDING, None, []
+        for row in trail:
+            cell = answer(Event(row.event), status, held=hold is not None)
+            assert row.from_status == status, "the trail has a gap"
+            assert row.to_status == (cell.status or status), f"{row.event} does not lead from {status} to {row.to_status}"
+            assert cell.kind in (Kind.MOVE, Kind.STAY, Kind.HOLD)
+            status, hold = Status(row.to_status), row.hold_reason
+            if cell.kind is Kind.MOVE and row.event in {event.value for event in RELEASES}:
+                told.append("auction.released")
+            if cell.kind is Kind.MOVE and row.to_status in ("expired", "canceled", "completed", "failed"):
+                told.append(f"payment.{row.to_status}")
+        assert (session.status, session.hold_reason) == (status, hold)
+        with transaction():
+            receipts = Receipt.select().where(Receipt.session == session.id).count()
+            charges = Transaction.select().where(Transaction.session == session.id, Transaction.status == "succeeded").count()
+            kinds = list(Notification.select(Notification.type).where(Notification.session == session.id).tuples())
+        touches = session.version - 1 - len(trail)
+        assert receipts <= touches <= receipts + charges, "a version that nothing explains"
+        for kind in {"auction.released", "payment.expired", "payment.canceled", "payment.completed", "payment.failed"}:
+            assert kinds.count((kind,)) == told.count(kind), f"{kind} was not told once for each time it happened"
+
+    def _check_published(self, session: PaymentSession) -> None:
+        if not self.shop.state.exists(session_key(session.id)):
+            self.execute(messages.publish_session(session.id))  # as the front end asks for after a wipe
+        with transaction():
+            right = snapshots.snapshot(session, self.shop.settings)
+        found = {key.decode(): value.decode() for key, value in self.shop.state.hgetall(session_key(session.id)).items()}
+        assert found == {"v": str(session.version), **{key: str(value) for key, value in right.fields().items()}}
+        self.execute(messages.build("sweeps.window_mirror"))
+        left = self.shop.state.pttl(window_key(session.id)) / 1000
+        if right.closes_ms and session.expires_at > self.moment:
+            assert abs(left - (session.expires_at - self.moment).total_seconds()) <= 5
+        else:
+            assert left < 0, "the window's remaining time outlives it"
+
+
+INDEX = st.integers(0, 7)
+MINUTES = st.sampled_from([5, 45, 1440, 1800])
+SECONDS = st.sampled_from([0.5, 5, 31, 120, 900, 3600, 43_200, 86_400])
+AROUND = st.sampled_from([-1, -0.25, 0, 0.25, 1])
+BETWEEN = st.one_of(
+    st.tuples(st.just("pay"), INDEX, st.sampled_from(list(CARDS))),
+    st.tuples(st.just("authenticate"), INDEX, st.booleans()),
+    st.tuples(st.just("wait"), SECONDS),
+    st.tuples(st.just("approach"), INDEX, AROUND),
+    st.tuples(st.just("webhook"), INDEX, st.just(1)),
+    st.tuples(st.just("sweep"), st.sampled_from(SWEEPS)),
+    st.tuples(st.just("work_one"), INDEX),
+    st.tuples(st.just("work")),
+    st.tuples(st.just("wipe")),
+    st.tuples(st.just("command"), st.sampled_from(COMMANDS), INDEX, MINUTES),
+    st.tuples(st.just("repeat"), INDEX),
+    st.tuples(st.just("next_bidder"), INDEX, MINUTES),
+)
+
+
+def machine(world: World) -> type[RuleBasedStateMachine]:
+    """The steps that Hypothesis may choose from, each of which is the world's."""
+
+    class Interleavings(RuleBasedStateMachine):
+        def __init__(self) -> None:
+            super().__init__()
+            world.reset()
+
+        @initialize(minutes=MINUTES, without_webhooks=st.booleans())
+        def begin(self, minutes: int, without_webhooks: bool) -> None:
+            world.without_webhooks = without_webhooks
+            world.act("winner", minutes)
+
+        @rule(page=INDEX, card=st.sampled_from(list(CARDS)))
+        def pay(self, page: int, card: str) -> None:
+            world.act("pay", page, card)
+
+        @rule(page=INDEX, passed=st.booleans())
+        def authenticate(self, page: int, passed: bool) -> None:
+            world.act("authenticate", page, passed)
+
+        @rule(seconds=SECONDS)
+        def wait(self, seconds: float) -> None:
+            world.act("wait", seconds)
+
+        @rule(session=INDEX, seconds=AROUND)
+        def approach(self, session: int, seconds: float) -> None:
+            world.act("approach", session, seconds)
+
+        @rule(event=INDEX, times=st.integers(1, 2))
+        def webhook(self, event: int, times: int) -> None:
+            world.act("webhook", event, times)
+
+        @rule(actor=st.sampled_from(SWEEPS))
+        def sweep(self, actor: str) -> None:
+            world.act("sweep", actor)
+
+        @rule(position=INDEX)
+        def work_one(self, position: int) -> None:
+            world.act("work_one", position)
+
+        @rule()
+        def work(self) -> None:
+            world.act("work")
+
+        @rule()
+        def wipe(self) -> None:
+            world.act("wipe")
+
+        @rule(kind=st.sampled_from(COMMANDS), session=INDEX, minutes=MINUTES)
+        def command(self, kind: str, session: int, minutes: int) -> None:
+            world.act("command", kind, session, minutes)
+
+        @rule(command=INDEX)
+        def repeat(self, command: int) -> None:
+            world.act("repeat", command)
+
+        @rule(auction=INDEX, minutes=MINUTES)
+        def next_bidder(self, auction: int, minutes: int) -> None:
+            world.act("next_bidder", auction, minutes)
+
+        @rule(kind=st.sampled_from(OUTAGES))
+        def outage(self, kind: str) -> None:
+            world.act("outage", kind)
+
+        @rule(kind=st.sampled_from(LOST_ANSWERS), times=st.integers(1, 2), path=st.sampled_from(["/expire", "/sessions"]))
+        def hiccup(self, kind: str, times: int, path: str) -> None:
+            world.act("hiccup", kind, times, path)
+
+        @rule()
+        def back(self) -> None:
+            world.act("back")
+
+        @rule(point=st.sampled_from(["ask", "answer", "send"]), after=st.integers(0, 3), between=BETWEEN)
+        def interrupt(self, point: str, after: int, between: tuple[Any, ...]) -> None:
+            world.act("set_trap", point, after, between)
+
+        @rule(point=st.sampled_from(["ask", "answer", "send", "statement"]), after=st.integers(0, 25))
+        def kill(self, point: str, after: int) -> None:
+            world.act("set_trap", point, after if point == "statement" else after % 4, None)
+
+        def teardown(self) -> None:
+            if world.failed or not world.auctions:
+                return
+            world.settle()
+            world.check_books()
+            world.run_out()
+            world.check_books()
+
+    return Interleavings
+
+
+@pytest.fixture
+def world(make_shop: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    """The shop with its points of interruption laid."""
+    monkeypatch.setattr(HTTPClient, "INITIAL_DELAY", 0)  # the SDK's wait before it asks again
+    shop = make_shop(STRIPE_RATE_LIMIT="10000")
+    world = World(shop)
+    monkeypatch.setattr(clock, "now", world.now)
+    monkeypatch.setattr(SandboxClock, "now", lambda _: int(world.now().timestamp()))
+    gateway, database, send = runtime.runtime().gateway, db.database.obj, shop.queue.enqueue
+    ask, execute = gateway._ask, database.execute_sql
+
+    def asking(*args: Any, **kwargs: Any) -> Any:
+        world.at("ask")
+        answer = ask(*args, **kwargs)
+        world.at("answer")
+        return answer
+
+    def executing(*args: Any, **kwargs: Any) -> Any:
+        world.at("statement")
+        return execute(*args, **kwargs)
+
+    def sending(message: Message[Any], *, delay: int | None = None) -> None:
+        world.at("send")
+        send(message, delay=delay)
+
+    monkeypatch.setattr(gateway, "_ask", asking)
+    monkeypatch.setattr(database, "execute_sql", executing)
+    monkeypatch.setattr(db, "_send", sending)
+    yield world
+    print(f"\n{world.runs} runs, {world.steps} steps, {world.interruptions} interruptions, {world.kills} kills")
+
+
+def run(world: World, examples: int, **more: Any) -> None:
+    """Run the machine."""
+    run_state_machine_as_test(
+        more.pop("factory", machine(world)),
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=25,
+            deadline=None,
+            database=None,
+            suppress_health_check=list(HealthCheck),
+            phases=[Phase.generate, Phase.shrink],
+            **more,
+        ),
+    )
+
+
+def test_any_order_of_events_keeps_the_money_rules(world: World) -> None:
+    run(world, 100, derandomize=True)
+
+
+def _seeds() -> list[int]:
+    first, runs = int(os.environ.get("SEED", "1")), int(os.environ.get("RUNS", "0"))
+    return list(range(first, first + -(-runs // CHUNK)))
+
+
+@pytest.mark.skipif("RUNS" not in os.environ, reason="make chaos runs these")
+@pytest.mark.parametrize("number", _seeds())
+def test_any_order_of_events_keeps_the_money_rules_at_length(world: World, number: int) -> None:
+    run(world, CHUNK, factory=seed(number)(machine(world)), print_blob=True)
