@@ -10,7 +10,7 @@ second run finds the attempt past *claimed* and stops, or replays the same call.
 import uuid
 from datetime import datetime, timedelta
 
-from paywindow import clock, ids, jsons
+from paywindow import clock, ids, jsons, locales
 from paywindow.actors import answers
 from paywindow.actors.payment import record_payment
 from paywindow.actors.registry import actor
@@ -62,7 +62,7 @@ def claim_attempt(session: PaymentSession, kind: str, at: datetime) -> CheckoutA
         currency=session.currency,
         description=session.description,
         buyer_email=session.buyer_email,
-        locale=session.locale,
+        locale=locales.for_checkout(session.locale),
         success_url=session.return_url or settings.checkout_return_url or pay_url,
         cancel_url=session.cancel_url or settings.checkout_cancel_url or pay_url,
         method_types=settings.payment_method_types,

@@ -1,7 +1,7 @@
 """JSON with exact money: numbers with decimals are read as :class:`~decimal.Decimal` and written with their scale."""
 
 import json
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import simplejson
@@ -19,7 +19,10 @@ def canonical(value: Any) -> str:
 
 def loads(text: str | bytes) -> Any:
     """Parse JSON, with every number that has a fraction or an exponent as an exact Decimal. Raises :class:`ValueError`."""
-    return json.loads(text, parse_float=Decimal, parse_constant=_refuse_constant)
+    try:
+        return json.loads(text, parse_float=Decimal, parse_constant=_refuse_constant)
+    except InvalidOperation as error:
+        raise ValueError("a number has an exponent that is out of range") from error
 
 
 def _refuse_constant(name: str) -> Any:

@@ -6,9 +6,11 @@ https://docs.stripe.com/currencies#minimum-and-maximum-charge-amounts.
 """
 
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Context, Decimal
 
 MAX_DIGITS = 12
+#: Holds every number that a request body has room for.
+EXACT = Context(prec=100_000)
 
 
 class InvalidMoney(ValueError):
@@ -106,10 +108,11 @@ def to_minor(amount: Decimal, code: str) -> int:
     # Size first: scaling 1e999999 would build a number of a million digits.
     if amount and amount.adjusted() + 1 + kind.exponent > MAX_DIGITS:
         raise InvalidMoney(f"must not exceed {MAX_DIGITS} digits in the smallest unit of {code}")
-    scaled = amount.scaleb(kind.decimals)
-    if scaled != scaled.to_integral_value():
+    # The exponent says how many decimals there really are; arithmetic would round them to the context's precision first.
+    exponent = amount.normalize(EXACT).as_tuple().exponent
+    if not isinstance(exponent, int) or -exponent > kind.decimals:
         raise InvalidMoney(f"must not have more than {kind.decimals} decimals in {code}")
-    return int(scaled.scaleb(kind.exponent - kind.decimals))
+    return int(amount.scaleb(kind.exponent))
 
 
 def chargeable(amount: Decimal, code: str) -> Money:

@@ -64,6 +64,10 @@ MEANING: dict[str, dict[str, str]] = {
         "checkout_url_allow_list": "Scheme, host, port and path prefixes that `returnUrl` and `cancelUrl` must lie under. "
         "`PUBLIC_URL` and the two settings above are always allowed.",
     },
+    "The buyer's page": {
+        "payment_status_poll_seconds": "How often an open page asks whether anything changed (every 3 s in its first minute).",
+        "payment_timer_skew_threshold_ms": "The countdown is put right when it is off by more than this.",
+    },
     "Receipts": {
         "receipt_prefix": "First part of a receipt's number: `R-2026-000001`.",
         "receipt_timezone": "The zone whose calendar decides a receipt's year and the dates printed on it.",

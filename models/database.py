@@ -66,6 +66,15 @@ def connect(database_url: str, pool_size: int, send: Send) -> None:
     _send = send
 
 
+def connect_to_read(database_url: str) -> None:
+    """Point the models at a database for a command that changes nothing."""
+    connect(database_url, 1, _refuse_to_send)
+
+
+def _refuse_to_send(message: Message[Any], *, delay: int | None = None) -> object:
+    raise RuntimeError(f"{message.actor_name} ({delay}) would be sent by a command that only reads")
+
+
 def disconnect() -> None:
     """Close all connections of the pool."""
     if database.obj is not None:

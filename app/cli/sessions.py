@@ -35,9 +35,12 @@ Until = Annotated[datetime | None, typer.Option(help="Until when (UTC).", format
 @app.command()
 def show(session_id: Id, as_json: AsJson = False) -> None:
     """Show how a session stands, with all its attempts and transitions."""
-    from paywindow.cli.audit import session_report
+    from paywindow.models import database
+    from paywindow.models.audit import session_report
 
-    report = session_report(secret(Settings.load(Role.MIGRATE).database_url), session_id)
+    database.connect_to_read(secret(Settings.load(Role.MIGRATE).database_url))
+    with database.transaction():
+        report = session_report(session_id)
     if report is None:
         typer.echo(f"There is no payment session {session_id}.", err=True)
         raise typer.Exit(1)

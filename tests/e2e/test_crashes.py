@@ -48,35 +48,31 @@ def test_a_worker_killed_between_stripes_answer_and_the_commit_leaves_one_payabl
     shop.assert_settled_once(created)
 
 
-def test_a_create_whose_worker_was_killed_is_finished_although_nobody_asks_again(shop: Any, until: Any) -> None:
-    request = shop.request()
-    accepted = _kill_between_stripe_and_commit(shop, until, request, str(uuid.uuid4()))
+def test_a_worker_killed_while_settling_and_opening_finishes_both_although_nobody_asks_again(
+    shop: Any, until: Any
+) -> None:
+    paid = shop.open_session()
+    session_id = paid["paymentSession"]["id"]
+    with closing(psycopg2.connect(shop.stack.environment["DATABASE_URL"])) as connection, connection.cursor() as cursor:
+        # Whoever settles must lock the session, and waits here.
+        cursor.execute("SELECT FROM payment_sessions WHERE id = %s FOR UPDATE", [session_id])
+        shop.pay(paid)
+        until(lambda: shop.rows("SELECT FROM pg_locks WHERE NOT granted"), "the worker to be settling")
+        request = shop.request()
+        accepted = _kill_between_stripe_and_commit(shop, until, request, str(uuid.uuid4()))
+    assert shop.rows("SELECT * FROM transactions WHERE session_id = %s", session_id) == []
+
     shop.stack.start("worker-interactive")
 
-    def look() -> requests.Response | None:
+    def outcome() -> requests.Response | None:
         answer: requests.Response = shop.call("GET", accepted.headers["Location"])
         return answer if answer.status_code != 202 else None
 
-    outcome = until(look, "the operation's outcome")
-
-    assert outcome.status_code == 201
-    _assert_one_payable_page(shop, request, outcome.json())
-
-
-def test_a_worker_killed_while_settling_settles_once_in_the_end(shop: Any, until: Any) -> None:
-    created = shop.open_session()
-    with closing(psycopg2.connect(shop.stack.environment["DATABASE_URL"])) as connection, connection.cursor() as cursor:
-        # Whoever settles must lock the session, and waits here.
-        cursor.execute("SELECT FROM payment_sessions WHERE id = %s FOR UPDATE", [created["paymentSession"]["id"]])
-        shop.pay(created)
-        until(lambda: shop.rows("SELECT FROM pg_locks WHERE NOT granted"), "a worker to be settling")
-        shop.kill("worker-interactive")
-    assert shop.rows("SELECT * FROM transactions WHERE session_id = %s", created["paymentSession"]["id"]) == []
-
-    shop.stack.start("worker-interactive")
-
-    shop.await_receipt(created)
-    shop.assert_settled_once(created)
+    opened = until(outcome, "the operation's outcome")
+    assert opened.status_code == 201
+    _assert_one_payable_page(shop, request, opened.json())
+    shop.await_receipt(paid)
+    shop.assert_settled_once(paid)
     shop.assert_receipts_are_gapless()
 
 

@@ -407,7 +407,6 @@ class World:
                 assert not in_time, f"paid in time, yet held: {session.hold_reason}"
             else:
                 assert (session.status, session.released_at) == (Status.COMPLETED, None)
-                assert session.completed_at == charge.created
         paid = {row.session_id for row in rows if row.settled_at is not None}
         assert paid == {row.id for row in sessions.values() if row.status == Status.COMPLETED}
 
@@ -560,7 +559,8 @@ def machine(world: World) -> type[RuleBasedStateMachine]:
             if world.failed or not world.auctions:
                 return
             world.settle()
-            world.check_books()
+            if not world.without_webhooks:
+                world.check_books()
             world.run_out()
             world.check_books()
 

@@ -5,25 +5,22 @@ from datetime import datetime
 from typing import Any
 
 from paywindow.clock import isoformat
-from paywindow.models import database
 from paywindow.models.snapshots import page_url, public_session
 from paywindow.models.tables import CheckoutAttempt, PaymentSession, Transaction, Transition
 from paywindow.money import Money
 
 
-def session_report(database_url: str, session_id: uuid.UUID) -> dict[str, Any] | None:
+def session_report(session_id: uuid.UUID) -> dict[str, Any] | None:
     """The session, its attempts, charges and transitions, oldest first; ``None`` when there is no such session."""
-    database.connect(database_url, 1, lambda message, *, delay=None: None)
-    with database.transaction():
-        session = PaymentSession.get_or_none(PaymentSession.id == session_id)
-        if session is None:
-            return None
-        return {
-            "session": public_session(session, page_url(session)),
-            "attempts": [_attempt(row) for row in _of(CheckoutAttempt, session, CheckoutAttempt.number)],
-            "charges": [_charge(row) for row in _of(Transaction, session, Transaction.created_at)],
-            "audit": [_transition(row) for row in _of(Transition, session, Transition.id)],
-        }
+    session = PaymentSession.get_or_none(PaymentSession.id == session_id)
+    if session is None:
+        return None
+    return {
+        "session": public_session(session, page_url(session)),
+        "attempts": [_attempt(row) for row in _of(CheckoutAttempt, session, CheckoutAttempt.number)],
+        "charges": [_charge(row) for row in _of(Transaction, session, Transaction.created_at)],
+        "audit": [_transition(row) for row in _of(Transition, session, Transition.id)],
+    }
 
 
 def _of(table: Any, session: PaymentSession, order: Any) -> list[Any]:
