@@ -65,4 +65,16 @@ def start(settings: Settings, broker: Broker) -> Runtime:
 
 
 def _receipt_store(settings: Settings) -> ReceiptStore:
+    if settings.payment_receipt_bucket is not None:
+        # Loaded only where it is used: boto3 takes longer to import than everything else.
+        from paywindow.receipts.s3_store import S3Store
+
+        return S3Store(
+            settings.payment_receipt_bucket,
+            kms_key_arn=settings.receipt_kms_key_arn,
+            lock_mode=settings.receipt_lock_mode,
+            retain_days=settings.receipt_lock_days,
+            endpoint_url=settings.aws_endpoint_url,
+            region=settings.aws_region,
+        )
     return LocalStore(settings.receipt_folder, settings.public, secret(settings.receipt_url_secret))

@@ -2,7 +2,8 @@
 
 Differences from ``RedisBroker``'s defaults, each for a reason (all were reproduced; see docs/architecture.md):
 
-* few, short retries: Stripe forgets idempotency keys after a day, so everything longer is a due column in Postgres;
+* few, short retries: Stripe forgets idempotency keys after a day, so everything longer is a due column in Postgres (only
+  an outage of Postgres itself is waited out by the message);
 * a retry that cannot be enqueued keeps its message as a dead letter instead of acknowledging it;
 * a consumer that starts again takes back what its process had fetched and not acknowledged, or a restart of Redis would
   strand it until the process ends;
@@ -14,6 +15,7 @@ import traceback
 from typing import Any
 
 import dramatiq
+import peewee
 import redis
 from dramatiq.brokers.redis import RedisBroker
 from dramatiq.middleware import CurrentMessage, Middleware, Retries
@@ -48,6 +50,24 @@ class Broker(RedisBroker):
             logger.warning("taking %d unacknowledged messages back", len(stranded), extra={"queue": queue_name})
             self.do_requeue(queue_name, *stranded)
         return super().consume(queue_name, prefetch, timeout)
+
+
+def worth_retrying(retries: int, error: BaseException) -> bool:
+    """Whether a message that failed for the ``retries + 1``-th time should run again.
+
+    A few times, as a rule. While Postgres is away there is no row yet that a sweep could find, so the message itself has to
+    last: it is tried for as long as the outage takes.
+    """
+    return retries < MAX_RETRIES or is_outage(error)
+
+
+def is_outage(error: BaseException) -> bool:
+    """Whether the error says that Postgres cannot be reached or is shutting down, rather than that a statement failed."""
+    if not isinstance(error, peewee.OperationalError | peewee.InterfaceError):
+        return False
+    code = getattr(error.__cause__ or error.__context__, "pgcode", None)
+    # https://www.postgresql.org/docs/current/errcodes-appendix.html: connection, resources, operator intervention.
+    return code is None or code.startswith(("08", "53", "57P"))
 
 
 class KeepWhatCannotBeRetried(Retries):
@@ -97,7 +117,7 @@ def make_broker(redis_url: str, *extra: Middleware) -> Broker:
             health_check_interval=30,
         ),
         middleware=[
-            KeepWhatCannotBeRetried(max_retries=MAX_RETRIES, min_backoff=MIN_BACKOFF_MS, max_backoff=MAX_BACKOFF_MS),
+            KeepWhatCannotBeRetried(min_backoff=MIN_BACKOFF_MS, max_backoff=MAX_BACKOFF_MS, retry_when=worth_retrying),
             CurrentMessage(),
             *extra,
         ],

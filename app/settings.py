@@ -135,6 +135,12 @@ class Settings(BaseSettings):
     receipt_issuer_email: str | None = None
     receipt_folder: Path = Path("receipts")
     receipt_url_secret: SecretStr | None = None
+    payment_receipt_bucket: str | None = None
+    receipt_kms_key_arn: str | None = None
+    receipt_lock_mode: Literal["GOVERNANCE", "COMPLIANCE"] | None = None
+    receipt_lock_days: int | None = Field(default=None, ge=1, le=36_500)
+    aws_endpoint_url: HttpUrl | None = None
+    aws_region: str | None = None
     receipt_url_seconds: int = Field(default=300, ge=10, le=86_400)
 
     # Metrics: a loopback port of their own for each process role
@@ -160,6 +166,8 @@ class Settings(BaseSettings):
             for name in REQUIRED[role]
             if name not in values and name.upper() not in refused
         ]
+        if role is Role.WORKER and not {"payment_receipt_bucket", "receipt_url_secret"} & values.keys():
+            problems.append("RECEIPT_URL_SECRET: is required by the worker unless PAYMENT_RECEIPT_BUCKET is set")
         try:
             settings = cls(**values)  # type: ignore[arg-type] # texts; pydantic turns them into the fields' types
         except ValidationError as error:
@@ -181,12 +189,14 @@ class Settings(BaseSettings):
         return (init_settings,)
 
     @model_validator(mode="after")
-    def _live_money_stays_at_stripe(self) -> Self:
+    def _parts_fit_together(self) -> Self:
         problems = []
         if self.live and self.stripe_api_base != STRIPE_API:
             problems.append("STRIPE_API_BASE: a live key may only be used with Stripe itself")
         if self.live and self.paywindow_clock_file:
             problems.append(f"{CLOCK_FILE_VARIABLE}: refused with a live key")
+        if (self.receipt_lock_mode is None) != (self.receipt_lock_days is None):
+            problems.append("RECEIPT_LOCK_MODE: goes together with RECEIPT_LOCK_DAYS")
         if problems:
             raise ValueError("; ".join(problems))
         return self

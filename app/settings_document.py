@@ -79,6 +79,13 @@ MEANING: dict[str, dict[str, str]] = {
         "receipt_folder": "Where the PDFs are kept. Front end and receipt workers must see the same folder.",
         "receipt_url_secret": "Signs the links to the files in the folder; the same for front end and workers. A worker does "
         "not start without it.",
+        "payment_receipt_bucket": "S3 bucket of the receipts, instead of a folder.",
+        "receipt_kms_key_arn": "Encrypt receipts in the bucket with SSE-KMS under this key.",
+        "receipt_lock_mode": "Object Lock mode of each receipt, together with `RECEIPT_LOCK_DAYS`; the bucket must have Object "
+        "Lock enabled.",
+        "receipt_lock_days": "For how many days Object Lock keeps each receipt.",
+        "aws_endpoint_url": "Another S3 than Amazon's.",
+        "aws_region": "Region of the bucket; found as boto3 does when not given.",
         "receipt_url_seconds": "How long such a link works.",
     },
     "Logs and metrics": {

@@ -11,7 +11,8 @@ from typing import Any, Protocol
 from dramatiq import Message
 from peewee import DatabaseProxy, Model
 from playhouse.db_url import parse
-from playhouse.pool import PooledPostgresqlDatabase
+
+from paywindow.models.pool import Pool
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +54,7 @@ def connect(database_url: str, pool_size: int, send: Send) -> None:
     global _send
     options = parse(database_url)
     database.initialize(
-        PooledPostgresqlDatabase(
+        Pool(
             options.pop("database"),
             max_connections=pool_size,
             stale_timeout=STALE_SECONDS,

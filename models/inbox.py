@@ -20,6 +20,8 @@ _FIRST_BACKOFF = timedelta(seconds=5)
 _LONGEST_BACKOFF = timedelta(hours=1)
 #: How long a claimed event is left to the worker that claimed it.
 LEASE = timedelta(seconds=30)
+#: More events than a PaymentIntent ever has waiting.
+WOKEN_AT_ONCE = 100
 
 
 def receive(event: dict[str, Any], body: str, received_at: datetime) -> StripeEvent:
@@ -72,16 +74,17 @@ def waits(row: StripeEvent, why: str, until: datetime) -> None:
 
 def wake(payment_intent_id: str, at: datetime) -> None:
     """The PaymentIntent became known: events that waited for it are handled once the current transaction commits."""
-    rows = list(
-        StripeEvent.update(next_try_at=at + LEASE)
-        .where(
-            StripeEvent.payment_intent_id == payment_intent_id,
-            StripeEvent.handled_at.is_null(),
-            StripeEvent.next_try_at.is_null(False),
-            StripeEvent.last_error.is_null(False),
-        )
-        .returning(StripeEvent.id)
-        .execute()
+    # One that is being handled right now holds its row, and may be waiting for the session that we hold: claiming skips it,
+    # and its own next look finds the fact.
+    rows = claims.claim_due(
+        StripeEvent,
+        StripeEvent.next_try_at,
+        at + LEASE,
+        WOKEN_AT_ONCE,
+        StripeEvent.payment_intent_id == payment_intent_id,
+        StripeEvent.handled_at.is_null(),
+        StripeEvent.last_error.is_null(False),
+        next_try_at=at + LEASE,
     )
     for row in rows:
         send_after_commit(build("events.handle", event_id=row.id))
