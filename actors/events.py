@@ -17,12 +17,13 @@ from paywindow.actors.payment import AskStripe
 from paywindow.actors.registry import actor
 from paywindow.actors.runtime import runtime
 from paywindow.checkout import Checkout, read_checkout
+from paywindow.errors import Permanent
 from paywindow.models import inbox
 from paywindow.models.database import savepoint, transaction
 from paywindow.models.tables import StripeEvent
 
 #: How often an event that came before its time is looked at again, if nothing wakes it.
-WAIT = timedelta(seconds=10)
+WAIT = timedelta(seconds=5)
 # Events of connected accounts may carry any metadata: they touch nothing but account state.
 _OF_ACCOUNTS = ("account.", "capability.", "payout.")
 
@@ -49,7 +50,13 @@ def _handle(find: Callable[[], StripeEvent]) -> None:
             question = None if row.handled_at else _run(row, known)
         if question is None:
             return
-        known[question] = read_checkout(runtime().gateway.retrieve_checkout(question))
+        try:
+            known[question] = read_checkout(runtime().gateway.retrieve_checkout(question))
+        except Permanent as refusal:
+            # Asking again will not help, so it counts: the event is parked in the end, not asked about for ever.
+            with transaction():
+                inbox.failed(find(), f"{type(refusal).__name__}: {refusal}", clock.now())
+            return
 
 
 def _run(row: StripeEvent, known: dict[str, Checkout]) -> str | None:

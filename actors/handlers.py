@@ -15,7 +15,7 @@ from paywindow import metrics
 from paywindow.actors import answers
 from paywindow.actors.payment import AskStripe, record_payment
 from paywindow.actors.runtime import runtime
-from paywindow.checkout import Checkout, read_charge, read_checkout
+from paywindow.checkout import Checkout, named_in, read_charge, read_checkout
 from paywindow.errors import PaywindowError
 from paywindow.models import attempts, moves, retries, windows
 from paywindow.models.moves import Cause
@@ -56,19 +56,19 @@ class Context:
 
 def checkout_completed(context: Context) -> str:
     """The buyer submitted the page: paid at once, or later with a delayed method."""
-    page = read_checkout(context.subject)
-    if _page_attempt(page) is None:
+    if _page_attempt(context.subject) is None:
         return FOREIGN
+    page = read_checkout(context.subject)
     return APPLIED if record_payment(context.known.get(page.id, page), context.cause) else NOTHING
 
 
 def delayed_payment_failed(context: Context) -> str:
-    """A delayed payment did not come."""
-    page = read_checkout(context.subject)
-    attempt = _page_attempt(page)
+    """A delayed payment did not come. Should this be told before the submission, the page is known to be complete now."""
+    attempt = _page_attempt(context.subject)
     if attempt is None:
         return FOREIGN
     session = moves.lock_session(attempt.session_id)
+    attempts.complete(attempt, context.at)
     # An attempt that is not current never fails its session (money rule 3).
     if session is None or attempt.number != session.attempt_number:
         return NOTHING
@@ -79,11 +79,11 @@ def delayed_payment_failed(context: Context) -> str:
 
 def checkout_expired(context: Context) -> str:
     """A page died unpaid: at the deadline that closes the window, before it the page has to be replaced."""
-    attempt = _page_attempt(read_checkout(context.subject))
+    attempt = _page_attempt(context.subject)
     if attempt is None:
         return FOREIGN
-    attempts.close(attempt, context.at)
     session = moves.lock_session(attempt.session_id)
+    attempts.close(attempt, context.at)
     if session is None or attempt.number != session.attempt_number or session.status not in PAYABLE:
         return NOTHING
     # Whoever is closing the page right now (a cancel, a sweep) is about to say why; the sweep looks when they have.
@@ -94,7 +94,7 @@ def checkout_expired(context: Context) -> str:
 def payment_declined(context: Context) -> str:
     """A card was declined on a page that stays payable."""
     intent = context.subject
-    attempt = _intent_attempt(intent["id"], intent.get("metadata") or {}, context)
+    attempt = _intent_attempt(intent["id"], intent, context)
     if attempt is None:
         return FOREIGN
     error = intent.get("last_payment_error") or {}
@@ -114,26 +114,20 @@ def payment_succeeded(context: Context) -> str:
     intent = context.subject
     if _transaction_of(intent["id"]) is not None:
         return NOTHING
-    attempt = _paid_attempt(intent["id"], intent.get("metadata") or {}, context)
-    if attempt is None:
-        return FOREIGN
-    page = context.known.get(attempt.page_id)
-    if page is None:
-        raise AskStripe(attempt.page_id)
-    return APPLIED if record_payment(page, context.cause) else NOTHING
+    return _settle_without_completed(intent["id"], intent, context)
 
 
 def charge_succeeded(context: Context) -> str:
-    """The charge behind a payment: its id and the card, for the books and the receipt."""
+    """The charge behind a payment: its id and the card, for the books and the receipt; should all else be lost, its money."""
     charge = read_charge(context.subject)
     intent = context.subject.get("payment_intent")
     if not isinstance(intent, str):
         return FOREIGN
     row = _transaction_of(intent)
     if row is None:
-        if _paid_attempt(intent, context.subject.get("metadata") or {}, context) is None:
-            return FOREIGN
-        raise NotYet("its payment is not recorded yet")
+        return _settle_without_completed(intent, context.subject, context)
+    moves.lock_session(row.session_id)
+    row = Transaction.get_by_id(row.id)
     if row.stripe_charge_id is not None:
         return NOTHING
     row.stripe_charge_id, row.card_brand, row.card_last4 = charge.id, charge.card_brand, charge.card_last4
@@ -167,50 +161,58 @@ HANDLERS: dict[str, Callable[[Context], str]] = {
 }
 
 
-def _page_attempt(page: Checkout) -> CheckoutAttempt | None:
+def _page_attempt(page: dict[str, Any]) -> CheckoutAttempt | None:
     """The attempt of a page. A page may be paid before the answer that opened it is recorded: then wait for that."""
-    attempt = attempts.of_checkout(page.id)
+    attempt = attempts.of_checkout(page["id"])
     if attempt is not None:
         return attempt
-    claimed = _named_attempt(page.session_id, page.attempt_number)
+    claimed = _named_attempt(page)
     if claimed is not None and claimed.status == "claimed":
         raise NotYet("its page is not recorded yet")
     return None
 
 
-def _paid_attempt(intent_id: str, metadata: dict[str, str], context: Context) -> CheckoutAttempt | None:
-    """The attempt of a successful payment, once ``checkout.session.completed`` has had its time to come."""
-    attempt = attempts.of_payment_intent(intent_id) or _named_in(metadata)
-    if attempt is not None and context.waited < PATIENCE:
+def _settle_without_completed(intent_id: str, subject: dict[str, Any], context: Context) -> str:
+    """Settle by Stripe's own Checkout Session, once ``checkout.session.completed`` has had its time to come."""
+    known = attempts.of_payment_intent(intent_id) or _named_attempt(subject)
+    if known is not None and context.waited < PATIENCE:
         raise NotYet("checkout.session.completed has not come yet")
-    return _intent_attempt(intent_id, metadata, context)
+    attempt = _intent_attempt(intent_id, subject, context)
+    if attempt is None:
+        return FOREIGN
+    page = context.known.get(attempt.page_id)
+    if page is None:
+        raise AskStripe(attempt.page_id)
+    if page.status != "complete":
+        raise NotYet("its page is not complete yet")
+    return APPLIED if record_payment(page, context.cause) else NOTHING
 
 
-def _intent_attempt(intent_id: str, metadata: dict[str, str], context: Context) -> CheckoutAttempt | None:
+def _intent_attempt(intent_id: str, subject: dict[str, Any], context: Context) -> CheckoutAttempt | None:
     """The attempt on whose page a PaymentIntent was made: stored, or named by metadata and confirmed by Stripe's page."""
     attempt = attempts.of_payment_intent(intent_id)
     if attempt is not None:
         return attempt
-    named = _named_in(metadata)
+    named = _named_attempt(subject)
     if named is None:
         return None
-    if named.stripe_checkout_id is None:
+    if named.status == "claimed":
         raise NotYet("its page is not recorded yet")
+    if named.stripe_checkout_id is None:
+        return None
     page = context.known.get(named.stripe_checkout_id)
     if page is None:
         raise AskStripe(named.stripe_checkout_id)
     if page.payment_intent_id != intent_id:
         return None
+    # The session's lock comes before any row of it, here as everywhere, so that nobody waits in a circle.
+    moves.lock_session(named.session_id)
     attempts.know_payment_intent(named, intent_id)
     return named
 
 
-def _named_in(metadata: dict[str, str]) -> CheckoutAttempt | None:
-    number = metadata.get("attempt", "")
-    return _named_attempt(metadata.get("payment_session_id"), int(number) if number.isdecimal() else None)
-
-
-def _named_attempt(session_id: str | None, number: int | None) -> CheckoutAttempt | None:
+def _named_attempt(subject: dict[str, Any]) -> CheckoutAttempt | None:
+    session_id, number = named_in(subject)
     try:
         found = uuid.UUID(session_id or "")
     except ValueError:

@@ -15,7 +15,7 @@ from paywindow.actors import answers
 from paywindow.actors.payment import record_payment
 from paywindow.actors.registry import actor
 from paywindow.actors.runtime import runtime
-from paywindow.checkout import Checkout, freeze_params, read_checkout
+from paywindow.checkout import Checkout, freeze_params, named_in, read_checkout
 from paywindow.errors import Problem, StripeRefused, StripeUnavailable
 from paywindow.models import analytics, attempts, moves, operations, outbox, windows
 from paywindow.models.database import transaction
@@ -25,6 +25,8 @@ from paywindow.states import Event, Kind
 
 #: Stripe keeps an idempotency key for at least 24 hours; from here on a repeat could open a second page.
 KEY_AGE_LIMIT = timedelta(hours=23)
+#: After so many unknown outcomes the page is looked for before its call is made again.
+TRIES_BEFORE_LOOKING = 2
 #: A lookup starts this much before the first call: our clock and Stripe's differ.
 LOOKUP_MARGIN = timedelta(minutes=5)
 
@@ -79,7 +81,7 @@ def open_page(attempt: CheckoutAttempt) -> None:
     Raises :class:`StripeUnavailable` when there is no answer; the attempt is then left to the sweep.
     """
     try:
-        page = _find(attempt) if _key_may_be_forgotten(attempt) else _post(attempt)
+        page = _ask(attempt)
     except StripeUnavailable as error:
         with transaction():
             attempts.postpone(attempt, str(error), clock.now())
@@ -121,6 +123,18 @@ def record_closed(attempt: CheckoutAttempt, page: Checkout | None, cause: Cause)
     return False
 
 
+def _ask(attempt: CheckoutAttempt) -> Checkout:
+    """The attempt's page: posted under its key or, where posting is not safe or does not help, looked up."""
+    if _key_may_be_forgotten(attempt):
+        page = _find(attempt)
+        if page is None:
+            raise StripeRefused("Stripe has no Checkout Session for this attempt", code="attempt_never_arrived")
+        return page
+    # A 500 is replayed under its key for as long as Stripe keeps that, though the page may be there.
+    found = _find(attempt) if attempt.tries >= TRIES_BEFORE_LOOKING else None
+    return found or _post(attempt)
+
+
 def _post(attempt: CheckoutAttempt) -> Checkout:
     return read_checkout(runtime().gateway.create_checkout(jsons.loads(attempt.params), attempt.idempotency_key))
 
@@ -130,13 +144,12 @@ def _key_may_be_forgotten(attempt: CheckoutAttempt) -> bool:
     return age > KEY_AGE_LIMIT
 
 
-def _find(attempt: CheckoutAttempt) -> Checkout:
-    """Look for the page of an attempt whose outcome stayed unknown for so long that posting again is not safe."""
+def _find(attempt: CheckoutAttempt) -> Checkout | None:
+    """Look for the page of an attempt whose outcome stayed unknown."""
     for found in runtime().gateway.checkouts_since(attempt.first_called_at - LOOKUP_MARGIN):
-        page = read_checkout(found)
-        if page.session_id == str(attempt.session_id) and page.attempt_number == attempt.number:
-            return page
-    raise StripeRefused("Stripe has no Checkout Session for this attempt", code="attempt_never_arrived")
+        if named_in(found) == (str(attempt.session_id), attempt.number):
+            return read_checkout(found)
+    return None
 
 
 def _attach(attempt: CheckoutAttempt, page: Checkout, at: datetime) -> None:

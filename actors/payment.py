@@ -39,9 +39,11 @@ def record_payment(page: Checkout, cause: Cause) -> bool:
     if session is None:
         raise Permanent(f"attempt {attempt.id} has no payment session")
     attempts.know_payment_intent(attempt, page.payment_intent_id)
-    attempts.complete(attempt, cause.at)
+    first_word = attempts.complete(attempt, cause.at)
     inbox.wake(page.payment_intent_id, cause.at)
     if not page.paid:
+        if not first_word:
+            return False  # how the submission ended may have been told before the submission itself
         if _auction_is_others(session):
             return moves.apply(session, Event.PAID_TWICE, cause).kind is not Kind.PAST
         return moves.apply(session, Event.SUBMITTED, cause, **_CLEARED, released_at=None).kind is not Kind.PAST

@@ -25,7 +25,7 @@ from paywindow.actors.registry import actor
 from paywindow.actors.retry import start_retry
 from paywindow.actors.runtime import runtime
 from paywindow.checkout import Checkout
-from paywindow.errors import StripeUnavailable
+from paywindow.errors import StripeRefused, StripeUnavailable
 from paywindow.models import analytics, moves, notifications, retries, windows
 from paywindow.models.database import transaction
 from paywindow.models.moves import Cause
@@ -57,7 +57,8 @@ def due(session_id: str) -> None:
         return
     try:
         attempt, page = _ask_stripe(attempt, step)
-    except StripeUnavailable as error:
+    except (StripeUnavailable, StripeRefused) as error:
+        # A refusal means that this key does not know the page: an operator's matter, and no reason to close anything unseen.
         logger.warning("left for later: %s", error, extra={"session_id": session_id})
         with transaction():
             windows.postpone(session, clock.now())

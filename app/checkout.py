@@ -1,5 +1,6 @@
 """What Stripe's Checkout objects mean to us: the parameters that we freeze and the facts that we read back."""
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -126,7 +127,7 @@ def read_checkout(found: dict[str, Any]) -> Checkout:
     """Read Stripe's Checkout Session object. Raises :class:`Permanent` when it is not one."""
     try:
         return _read_checkout(found)
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise Permanent(f"not a Checkout Session: {type(error).__name__} {error}") from error
 
 
@@ -134,8 +135,7 @@ def _read_checkout(found: dict[str, Any]) -> Checkout:
     intent = found.get("payment_intent")
     expanded: dict[str, Any] = intent if isinstance(intent, dict) else {}
     buyer = found.get("customer_details") or {}
-    metadata = found.get("metadata") or {}
-    attempt = metadata.get("attempt")
+    session_id, attempt_number = named_in(found)
     return Checkout(
         id=found["id"],
         status=found["status"],
@@ -147,13 +147,23 @@ def _read_checkout(found: dict[str, Any]) -> Checkout:
         payment_intent_id=expanded.get("id") or (intent if isinstance(intent, str) else None),
         confirming=expanded.get("status") in ("requires_action", "requires_confirmation", "processing"),
         payment_failed=expanded.get("status") in ("requires_payment_method", "canceled"),
-        session_id=metadata.get("payment_session_id"),
-        attempt_number=int(attempt) if attempt else None,
+        session_id=session_id,
+        attempt_number=attempt_number,
         buyer_name=buyer.get("name"),
         buyer_email=buyer.get("email"),
         buyer_address=buyer.get("address"),
         charge=read_charge(expanded["latest_charge"]) if isinstance(expanded.get("latest_charge"), dict) else None,
     )
+
+
+def named_in(found: dict[str, Any]) -> tuple[str | None, int | None]:
+    """The payment session and the attempt that an object's metadata names: a hint where to look, proof of nothing.
+
+    Never raises: objects of other programs on the same Stripe account may say anything there.
+    """
+    metadata = found.get("metadata") or {}
+    number = metadata.get("attempt") or ""
+    return metadata.get("payment_session_id"), int(number) if re.fullmatch("[0-9]{1,9}", number) else None
 
 
 def read_charge(found: dict[str, Any]) -> Charge:

@@ -65,6 +65,10 @@ class Marketplace:
         )
         return _expect(answer, 201)
 
+    def retry(self, session_id: str) -> dict[str, Any]:
+        """Have a failed payment tried again on a new page."""
+        return _expect(self._http.post(f"{self._url}/payments/retry/{session_id}", timeout=_TIMEOUT), 200)
+
     def status(self, session_id: str) -> dict[str, Any]:
         """How the session stands."""
         return _expect(self._http.get(f"{self._url}/payments/checkout/{session_id}/status", timeout=_TIMEOUT), 200)
@@ -122,8 +126,10 @@ def submit_card(page_url: str, card: str) -> bool:
         return answer.status_code == 303
 
 
-def purchase(market: Marketplace, item: str, amount: str, output: Path, *, declined_first: bool = False) -> Timeline:
-    """One whole purchase; the receipt is put into ``output``."""
+def purchase(
+    market: Marketplace, item: str, amount: str, output: Path, *, declined_first: bool = False, retried: bool = False
+) -> Timeline:
+    """One whole purchase; the receipt is put into ``output``. ``retried``: after the decline, on a new page."""
     timeline = Timeline()
     created = market.create(item, amount)
     session = created["paymentSession"]
@@ -135,6 +141,9 @@ def purchase(market: Marketplace, item: str, amount: str, output: Path, *, decli
         timeline.note("buyer", "types a card on the hosted page: declined")
         market.wait(session["id"], lambda found: found["paymentSession"]["status"] == "failed", "the decline")
         timeline.note("webhook", "payment_intent.payment_failed → failed; the page stays payable")
+    if retried:
+        page = market.retry(session["id"])["paymentSession"]["stripeCheckoutUrl"]
+        timeline.note("buyer", "POST /payments/retry/{id} → the old page is closed, a new one is open")
     if not submit_card(page, PAYS):
         raise EmbeddedError("the card should have been accepted")
     timeline.note("buyer", "types a card on the hosted page: paid")
@@ -154,6 +163,8 @@ def run_demo(console: Console, stack: Stack, output: Path) -> None:
     purchase(market, "Walnut side table", "275.50", output).show(console, "A winner pays")
     second = purchase(market, "Brass ship's clock", "1240.00", output, declined_first=True)
     second.show(console, "A card is declined, another one pays on the same page")
+    third = purchase(market, "Sea chest", "89.90", output, declined_first=True, retried=True)
+    third.show(console, "A card is declined, the buyer tries again and pays on a new page")
 
 
 def first_session(stack: Stack) -> dict[str, Any]:

@@ -17,7 +17,9 @@ def register(app: typer.Typer) -> None:
 
 
 def dev(
-    folder: Annotated[Path, typer.Option(help="Where the data live; kept between runs.")] = Path(".paywindow"),
+    folder: Annotated[Path, typer.Option(help="Where the data live; kept between runs if Stripe is real.")] = Path(
+        ".paywindow"
+    ),
 ) -> None:
     """Run everything on this machine until Ctrl-C, and print the links."""
     from paywindow.cli.demo import first_session, print_links

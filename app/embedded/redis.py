@@ -34,6 +34,11 @@ class EmbeddedRedis(EmbeddedServer):
 
     name = "redis"
 
+    def forget(self) -> None:
+        """Drop all data, of all logical databases."""
+        with redis.Redis.from_url(self.url) as client:
+            client.flushall()
+
     def _prepare(self) -> None:
         self._data.mkdir(exist_ok=True)
 

@@ -122,16 +122,22 @@ def _defaults(folder: Path, url: str, port: int, service_key: str) -> dict[str, 
 
 def _start_services(stack: Stack, say: Callable[[str], None]) -> None:
     environment = stack.environment
+    # The sandbox forgets everything when it ends; rows that speak of its pages would be about nothing.
+    with_sandbox = not environment.get("STRIPE_SECRET_KEY")
     if not environment.get("DATABASE_URL"):
         say("starting PostgreSQL")
         stack.postgres = EmbeddedPostgres(stack.folder / "postgres")
         stack.postgres.start()
+        if with_sandbox:
+            stack.postgres.drop_database("paywindow")
         environment["DATABASE_URL"] = stack.postgres.create_database("paywindow")
     if not environment.get("REDIS_URL"):
         say("starting Redis")
         stack.redis = EmbeddedRedis(stack.folder / "redis")
         environment["REDIS_URL"] = stack.redis.start()
-    if not environment.get("STRIPE_SECRET_KEY"):
+        if with_sandbox:
+            stack.redis.forget()
+    if with_sandbox:
         say("starting the Stripe sandbox")
         stack.sandbox_url = _start_sandbox(stack)
         environment["STRIPE_SECRET_KEY"] = "sk_test_sandbox"  # noqa: S105 - the sandbox takes any test key

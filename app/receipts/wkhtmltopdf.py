@@ -77,7 +77,9 @@ def _command(executable: str | None) -> list[str]:
         raise RenderFailed(f"wkhtmltopdf cannot be read at {path}") from error
     # An empty document: the real one goes to stdin, and pdfkit never looks for options in it.
     command: list[str] = pdfkit.PDFKit("", "string", options=_OPTIONS, configuration=configuration).command()
-    return command
+    # util-linux' launcher has the kernel kill the renderer when our process dies, even by SIGKILL.
+    setpriv = shutil.which("setpriv")
+    return [setpriv, "--pdeathsig", "KILL", *command] if setpriv else command
 
 
 def _environment(scratch: str) -> dict[str, str]:
