@@ -12,7 +12,8 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from paywindow import clock, jsons
-from paywindow.actors.handlers import HANDLERS, Context, NotYet
+from paywindow.actors.event_context import Context, NotYet
+from paywindow.actors.handlers import HANDLERS
 from paywindow.actors.payment import AskStripe
 from paywindow.actors.registry import actor
 from paywindow.actors.runtime import runtime

@@ -7,18 +7,17 @@ where to look. No order is assumed (https://docs.stripe.com/webhooks#event-order
 
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from paywindow import metrics
 from paywindow.actors import answers
+from paywindow.actors.event_context import APPLIED, FOREIGN, NOTHING, Context, NotYet
 from paywindow.actors.payment import AskStripe, record_payment
+from paywindow.actors.refund_events import refund_changed
 from paywindow.actors.runtime import runtime
-from paywindow.checkout import Checkout, named_in, read_charge, read_checkout
-from paywindow.errors import PaywindowError
+from paywindow.checkout import named_in, read_charge, read_checkout
 from paywindow.models import attempts, moves, retries, windows
-from paywindow.models.moves import Cause
 from paywindow.models.tables import CheckoutAttempt, PaymentSession, Transaction
 from paywindow.states import PAYABLE, Event, Kind, Status
 
@@ -26,32 +25,6 @@ from paywindow.states import PAYABLE, Event, Kind, Status
 PATIENCE = timedelta(seconds=30)
 #: How long whoever closed a page is given to move its session before the sweep does.
 SETTLING = timedelta(seconds=1)
-APPLIED, NOTHING, FOREIGN = "applied", "nothing", "foreign"
-
-
-class NotYet(PaywindowError):
-    """The event speaks of something that is not recorded yet, though it will be."""
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """An event to handle. ``known``: Checkout Sessions just read from Stripe. ``waited``: since the event came."""
-
-    event: dict[str, Any]
-    at: datetime
-    known: dict[str, Checkout]
-    waited: timedelta
-
-    @property
-    def subject(self) -> dict[str, Any]:
-        """The object that the event is about."""
-        found: dict[str, Any] = self.event["data"]["object"]
-        return found
-
-    @property
-    def cause(self) -> Cause:
-        """Who to name in the audit trail."""
-        return Cause("stripe", self.at, why=self.event["type"], stripe_event_id=self.event["id"])
 
 
 def checkout_completed(context: Context) -> str:
@@ -105,7 +78,10 @@ def payment_declined(context: Context) -> str:
     code = error.get("decline_code") or error.get("code") or "declined"
     if attempt.number != session.attempt_number:
         return APPLIED
-    moves.apply(session, Event.DECLINED, context.cause, **_failure(session, attempt, code, reason, context.at))
+    # Told late, of a session that is being paid by other means, a decline is on record and says nothing new.
+    payable = session.status in PAYABLE
+    changes = _failure(session, attempt, code, reason, context.at) if payable else {}
+    moves.apply(session, Event.DECLINED, context.cause, **changes)
     return APPLIED
 
 
@@ -151,6 +127,11 @@ HANDLERS: dict[str, Callable[[Context], str]] = {
     "payment_intent.payment_failed": payment_declined,
     "payment_intent.succeeded": payment_succeeded,
     "charge.succeeded": charge_succeeded,
+    "refund.created": refund_changed,
+    "refund.updated": refund_changed,
+    "refund.failed": refund_changed,
+    "charge.refunded": nothing_to_do,  # refund.* carry the refund itself
+    "charge.refund.updated": nothing_to_do,  # the older name of refund.updated
     "payment_intent.created": nothing_to_do,  # nobody has paid yet
     "payment_intent.requires_action": nothing_to_do,  # 3-D Secure is between the buyer and Stripe's page
     "payment_intent.processing": nothing_to_do,  # checkout.session.completed (unpaid) says the same of the session
@@ -183,7 +164,8 @@ def _settle_without_completed(intent_id: str, subject: dict[str, Any], context: 
     page = context.known.get(attempt.page_id)
     if page is None:
         raise AskStripe(attempt.page_id)
-    if page.status != "complete":
+    # A page that was closed while the buyer was at the bank never completes, though the money came.
+    if page.status != "complete" and not (page.status == "expired" and page.paid):
         raise NotYet("its page is not complete yet")
     return APPLIED if record_payment(page, context.cause) else NOTHING
 
@@ -269,8 +251,9 @@ def _failure(session: PaymentSession, attempt: CheckoutAttempt, code: str, reaso
     """
     if session.status not in (*PAYABLE, Status.PROCESSING):
         return {}
+    told = {"failure_code": code, "failure_message": reason}
+    if session.status == Status.FAILED:
+        return told
     if session.retry_count:
         metrics.RETRY_FAILURES.inc()
-    told = {"failure_code": code, "failure_message": reason}
-    first = session.status != Status.FAILED
-    return {**told, **retries.schedule(session, attempt, runtime().settings, at)} if first else told
+    return {**told, **retries.schedule(session, attempt, runtime().settings, at)}

@@ -13,6 +13,7 @@ from paywindow.checkout import Checkout
 from paywindow.errors import PaywindowError, Permanent
 from paywindow.models import analytics, attempts, inbox, moves, outbox
 from paywindow.models.moves import Cause
+from paywindow.models.snapshots import current_attempt
 from paywindow.models.tables import CheckoutAttempt, PaymentSession, Transaction
 from paywindow.states import Event, Kind, Status
 
@@ -41,12 +42,16 @@ def record_payment(page: Checkout, cause: Cause) -> bool:
     attempts.know_payment_intent(attempt, page.payment_intent_id)
     first_word = attempts.complete(attempt, cause.at)
     inbox.wake(page.payment_intent_id, cause.at)
+    _close_successor(session, attempt, cause.at)
     if not page.paid:
         if not first_word:
             return False  # how the submission ended may have been told before the submission itself
         if _auction_is_others(session):
             return moves.apply(session, Event.PAID_TWICE, cause).kind is not Kind.PAST
-        return moves.apply(session, Event.SUBMITTED, cause, **_CLEARED, released_at=None).kind is not Kind.PAST
+        # Only a session that moves on takes its auction back; one that is held for an operator stays as it was.
+        moved_on = moves.check(session, Event.SUBMITTED).kind is Kind.MOVE
+        taken_back = {**_CLEARED, "released_at": None} if moved_on else {}
+        return moves.apply(session, Event.SUBMITTED, cause, **taken_back).kind is not Kind.PAST
     if _recorded(page.payment_intent_id):
         return False
     event = judge(session, page, cause.at)
@@ -66,6 +71,13 @@ def record_payment(page: Checkout, cause: Cause) -> bool:
         analytics.track(analytics.CHECKOUT_COMPLETED, session, cause.at)
         outbox.follow_up("receipts.issue", cause.at, transaction_id=str(row.id))
     return True
+
+
+def _close_successor(session: PaymentSession, attempt: CheckoutAttempt, at: datetime) -> None:
+    """Money came in on a page that had been replaced: its successor must not be paid, too."""
+    current = current_attempt(session)
+    if current is not None and current.id != attempt.id and current.status == "open":
+        outbox.follow_up("checkout.close_page", at, attempt_id=str(current.id))
 
 
 def judge(session: PaymentSession, page: Checkout, at: datetime) -> Event:

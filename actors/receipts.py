@@ -1,28 +1,29 @@
-"""Receipts: number, document, file.
+"""Receipts, credit notes and sellers' statements: number, document, file.
 
 ``receipts.issue`` (outbox of the settlement) gives the next number and freezes what the receipt says; before that it reads the
-charge from Stripe if the books do not have it yet, so that the card is on every receipt. ``receipts.render`` (outbox of the
-issue) draws the PDF and stores it, once: a second run adopts the stored file. ``receipts.locate`` answers the front end.
+charge from Stripe if the books do not have it yet, so that the card is on every receipt. ``receipts.issue_statement`` (outbox
+of the issue) does the same for the seller, ``receipts.issue_credit_note`` (outbox of a refund) for what went back.
+``receipts.render`` (outbox of each) draws the PDF and stores it, once: a second run adopts the stored file.
+``receipts.locate`` answers the front end.
 """
 
 import uuid
 from datetime import datetime
 
-from paywindow import clock, jsons
+from paywindow import clock, metrics
 from paywindow.actors.registry import actor
 from paywindow.actors.runtime import runtime
 from paywindow.checkout import Charge, read_checkout
 from paywindow.clock import isoformat
 from paywindow.errors import Problem, Transient
-from paywindow.models import analytics, moves, notifications, outbox, receipts
+from paywindow.models import analytics, moves, notifications, outbox, receipt_contents, receipts
 from paywindow.models.database import transaction
-from paywindow.models.tables import CheckoutAttempt, PaymentSession, Receipt, Transaction
+from paywindow.models.tables import CheckoutAttempt, PaymentSession, Receipt, Refund, Transaction
 from paywindow.money import Money
 from paywindow.published import Outcome
-from paywindow.receipts.data import Buyer, Issuer, Line, Method, ReceiptData, References
-from paywindow.receipts.render import render_pdf
-
-_ADDRESS_PARTS = ("line1", "line2", "city", "state", "postal_code", "country")
+from paywindow.receipts.data import ReceiptData
+from paywindow.receipts.render import RenderTimeout, render_pdf
+from paywindow.receipts.storage import StorageUnavailable, StoredObject, storage_key
 
 
 @actor("receipts.issue")
@@ -38,23 +39,73 @@ def issue(transaction_id: str, outbox_id: int | None = None) -> None:
     if issued:
         return
     charge = _charge_of(attempt) if paid.stripe_charge_id is None else None
-    at = clock.now()
+    at, settings = clock.now(), runtime().settings
     with transaction():
-        session = moves.lock_session(paid.session_id)
+        session = _locked(paid)
         paid = Transaction.select().where(Transaction.id == identifier).for_update().get()
-        if session is None or paid.settled_at is None:
+        if paid.settled_at is None:
             raise Transient(f"transaction {transaction_id} is not settled")
         if charge is not None and paid.stripe_charge_id is None:
             paid.stripe_charge_id, paid.processed_at = charge.id, charge.created
             paid.card_brand, paid.card_last4 = charge.card_brand, charge.card_last4
             paid.save(only=["stripe_charge_id", "processed_at", "card_brand", "card_last4"])
-        year = at.astimezone(runtime().settings.timezone).year
-        series = f"{runtime().settings.receipt_prefix}-{year}"
-        locked = session
-        receipt = receipts.issue(paid, session, series, at, lambda number: _data(number, paid, locked, at))
-        outbox.follow_up("receipts.render", at, receipt_id=str(receipt.id))
-        moves.touch(session.id, at)
-        outbox.done(outbox_id)
+        receipt = receipts.issue(
+            paid,
+            session,
+            receipts.series_for("receipt", session, settings, at),
+            at,
+            lambda number: receipt_contents.receipt(number, paid, session, settings, at),
+        )
+        if session.maker_id is not None:
+            outbox.follow_up("receipts.issue_statement", at, transaction_id=transaction_id)
+        _issued(receipt, at, outbox_id)
+
+
+@actor("receipts.issue_statement")
+def issue_statement(transaction_id: str, outbox_id: int | None = None) -> None:
+    """Give a transaction that has its receipt the seller's statement."""
+    identifier = uuid.UUID(transaction_id)
+    at, settings = clock.now(), runtime().settings
+    with transaction():
+        paid: Transaction = Transaction.get_by_id(identifier)
+        session = _locked(paid)
+        original = _receipt_of(paid)
+        if receipts.of_transaction(identifier, "statement") is not None:
+            outbox.done(outbox_id)
+            return
+        statement = receipts.issue(
+            paid,
+            session,
+            receipts.series_for("statement", session, settings, at),
+            at,
+            lambda number: receipt_contents.statement(number, original, paid, session, settings, at),
+            kind="statement",
+        )
+        _issued(statement, at, outbox_id)
+
+
+@actor("receipts.issue_credit_note")
+def issue_credit_note(refund_id: str, outbox_id: int | None = None) -> None:
+    """Give a refund that succeeded its credit note."""
+    at, settings = clock.now(), runtime().settings
+    with transaction():
+        refund: Refund = Refund.get_by_id(uuid.UUID(refund_id))
+        paid = refund.transaction
+        session = _locked(paid)
+        original = _receipt_of(paid)
+        if receipts.of_refund(refund) is not None:
+            outbox.done(outbox_id)
+            return
+        note = receipts.issue(
+            paid,
+            session,
+            receipts.series_for("credit_note", session, settings, at),
+            at,
+            lambda number: receipt_contents.credit_note(number, refund, original, paid, session, settings, at),
+            kind="credit_note",
+            refund=refund,
+        )
+        _issued(note, at, outbox_id)
 
 
 @actor("receipts.render")
@@ -64,28 +115,35 @@ def render(receipt_id: str, outbox_id: int | None = None) -> None:
     with transaction():
         receipt: Receipt = Receipt.get_by_id(identifier)
     if receipt.stored_at is None:
-        body = render_pdf(ReceiptData.from_json(receipt.render_data))
-        found = runtime().receipts.put(_storage_key(receipt), body)
+        body = _draw(receipt)
+        found = _store(receipt, body)
     at = clock.now()
     with transaction():
         if receipt.stored_at is None and receipts.stored(identifier, found, at):
-            session: PaymentSession = PaymentSession.get_by_id(receipt.session_id)
-            notifications.announce("receipt.issued", session, at, receiptNumber=receipt.receipt_number)
-            analytics.track(analytics.RECEIPT_GENERATED, session, at, receipt_number=receipt.receipt_number)
-            moves.touch(session.id, at)
+            if receipt.kind == "receipt":
+                session: PaymentSession = PaymentSession.get_by_id(receipt.session_id)
+                notifications.announce("receipt.issued", session, at, receiptNumber=receipt.receipt_number)
+                analytics.track(analytics.RECEIPT_GENERATED, session, at, receipt_number=receipt.receipt_number)
+            moves.touch(receipt.session_id, at)
         outbox.done(outbox_id)
 
 
 @actor("receipts.locate")
-def locate(reply_id: str, receipt_id: str, session_id: str | None) -> None:
-    """Reply with a receipt's metadata and a short-lived link to its file; reads only."""
+def locate(reply_id: str, receipt_id: str, session_id: str | None, download_by: str | None = None) -> None:
+    """Reply with a document's metadata; for a download also with a short-lived link to its file, and record who got it."""
+    url = None
     with transaction():
         receipt = Receipt.get_or_none(Receipt.id == uuid.UUID(receipt_id))
-    if receipt is None or session_id not in (None, str(receipt.session_id)):
+        if receipt is not None and not _may_see(receipt, session_id):
+            receipt = None
+        if receipt is not None and download_by is not None and receipt.storage_key is not None:
+            url = _link(receipt.storage_key, receipt.receipt_number)
+            receipts.downloaded(uuid.UUID(reply_id), receipt, download_by, clock.now())
+    if receipt is None:
         problem = Problem("not_found", "There is no such receipt.")
         outcome = Outcome(problem.status, problem.body(), "", "")
     else:
-        outcome = Outcome(200, {"receipt": _public(receipt), "url": _link(receipt)}, "", "")
+        outcome = Outcome(200, {"receipt": _public(receipt), "url": url}, "", "")
     runtime().publisher.reply(uuid.UUID(reply_id), outcome)
 
 
@@ -93,22 +151,61 @@ def _charge_of(attempt: CheckoutAttempt) -> Charge | None:
     return read_checkout(runtime().gateway.retrieve_checkout(attempt.page_id)).charge
 
 
-def _storage_key(receipt: Receipt) -> str:
-    return f"receipts/{receipt.series}/{receipt.receipt_number}.pdf"
+def _locked(paid: Transaction) -> PaymentSession:
+    session = moves.lock_session(paid.session_id)
+    if session is None:
+        raise Transient(f"transaction {paid.id} has no session")
+    return session
 
 
-def _link(receipt: Receipt) -> str | None:
-    if receipt.storage_key is None:
-        return None
+def _receipt_of(paid: Transaction) -> Receipt:
+    found = receipts.of_transaction(paid.id)
+    if found is None:
+        raise Transient(f"transaction {paid.id} has no receipt yet to refer to")
+    return found
+
+
+def _issued(receipt: Receipt, at: datetime, outbox_id: int | None) -> None:
+    outbox.follow_up("receipts.render", at, receipt_id=str(receipt.id))
+    moves.touch(receipt.session_id, at)
+    outbox.done(outbox_id)
+
+
+def _draw(receipt: Receipt) -> bytes:
+    with metrics.RENDER_SECONDS.labels(receipt.kind).time():
+        try:
+            return render_pdf(
+                ReceiptData.from_json(receipt.render_data),
+                documents_per_process=runtime().settings.receipt_documents_per_renderer,
+            )
+        except Exception as error:
+            reason = "timeout" if isinstance(error, RenderTimeout) else "failed"
+            metrics.RENDER_FAILURES.labels(reason).inc()
+            raise
+
+
+def _store(receipt: Receipt, body: bytes) -> StoredObject:
+    try:
+        return runtime().receipts.put(storage_key(receipt.series, receipt.receipt_number), body)
+    except Exception as error:
+        metrics.STORE_FAILURES.labels("unavailable" if isinstance(error, StorageUnavailable) else "refused").inc()
+        raise
+
+
+def _may_see(receipt: Receipt, session_id: str | None) -> bool:
+    """Whether the asker may: a service key (no session) sees everything, a buyer nothing but the own session's documents."""
+    return session_id is None or (receipt.kind != "statement" and session_id == str(receipt.session_id))
+
+
+def _link(key: str, number: str) -> str:
     seconds = runtime().settings.receipt_url_seconds
-    return runtime().receipts.signed_url(
-        receipt.storage_key, filename=f"{receipt.receipt_number}.pdf", expires_in=seconds
-    )
+    return runtime().receipts.signed_url(key, filename=f"{number}.pdf", expires_in=seconds)
 
 
 def _public(receipt: Receipt) -> dict[str, object]:
     return {
         "id": str(receipt.id),
+        "kind": receipt.kind,
         "number": receipt.receipt_number,
         "paymentSessionId": str(receipt.session_id),
         "issuedAt": isoformat(receipt.issued_at),
@@ -119,42 +216,3 @@ def _public(receipt: Receipt) -> dict[str, object]:
         "size": receipt.size_bytes,
         "downloadUrl": f"{runtime().settings.public}/payments/receipts/{receipt.id}/download",
     }
-
-
-def _data(number: str, paid: Transaction, session: PaymentSession, at: datetime) -> ReceiptData:
-    settings = runtime().settings
-    address = jsons.loads(paid.buyer_address) if paid.buyer_address else {}
-    return ReceiptData(
-        number=number,
-        issued_at=at,
-        paid_at=paid.processed_at or paid.settled_at,
-        timezone=settings.receipt_timezone,
-        locale=session.locale or "en",
-        template_version=settings.receipt_template_version,
-        issuer=Issuer(
-            name=settings.receipt_issuer_name,
-            address=settings.receipt_issuer_address,
-            tax_id=settings.receipt_issuer_tax_id or "",
-            email=settings.receipt_issuer_email or "",
-        ),
-        buyer=Buyer(
-            name=paid.buyer_name or "",
-            email=paid.buyer_email or "",
-            address=tuple(address[part] for part in _ADDRESS_PARTS if address.get(part)),
-        ),
-        lines=(
-            Line(
-                description=session.description or "Auction win",
-                unit_amount=paid.amount_minor,
-                amount=paid.amount_minor,
-            ),
-        ),
-        total=paid.amount_minor,
-        currency=paid.currency,
-        method=Method(brand=paid.card_brand or "", last4=paid.card_last4 or ""),
-        references=References(
-            auction_id=str(session.auction_id),
-            payment_session_id=str(session.id),
-            payment_intent_id=paid.stripe_payment_intent_id,
-        ),
-    )

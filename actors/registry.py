@@ -27,13 +27,14 @@ _MODULES = (
 )
 _FUNCTIONS: dict[str, Callable[..., None]] = {}
 
-# Within a process that serves several queues: somebody waits for the first two.
+# Within a process that serves several queues: somebody waits for the first, and follow-ups of a storm must not delay it.
 _PRIORITY = {
     Queue.INTERACTIVE: 0,
-    Queue.FOLLOW_UPS: 0,
+    Queue.FOLLOW_UPS: 5,
     Queue.EVENTS: 10,
     Queue.SWEEPS: 20,
     Queue.WINDOWS: 25,
+    Queue.RECEIPT_NUMBERS: 28,
     Queue.RECEIPTS: 30,
 }
 

@@ -47,7 +47,6 @@ def retry(operation_id: str, client: str, fingerprint: str, request: dict[str, A
             attempt = _replace(row, attempt, page, cause)
         if attempt is None:
             return
-        metrics.RETRY_ATTEMPTS.labels("request").inc()
     open_page(attempt)
 
 
@@ -90,13 +89,18 @@ def _replace(row: Operation, attempt: CheckoutAttempt, page: Checkout | None, ca
     row = Operation.select().where(Operation.id == row.id).for_update().get()
     if session is None or row.outcome is not None:
         return None
+    if row.session_id is not None:
+        return attempts.claimed_of(session)  # another run of the same message was faster
     row.session = session
     try:
         _check(session, cause)
     except Problem as refusal:
         operations.refuse(row, refusal, cause.at)
         return None
+    if session.attempt_number != attempt.number:
+        raise moves.Stale(f"payment session {session.id} has another page now, which has to be closed first")
     row.save(only=[Operation.session])  # answered when the page is open
+    metrics.RETRY_ATTEMPTS.labels("request").inc()
     return start_retry(session, cause)
 
 

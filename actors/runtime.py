@@ -10,8 +10,8 @@ from paywindow.gateway import Gateway
 from paywindow.keys import BuyerTokens
 from paywindow.models.database import connect
 from paywindow.published import Publisher
-from paywindow.receipts.local_store import LocalStore
 from paywindow.receipts.storage import ReceiptStore
+from paywindow.receipts.stores import open_store
 from paywindow.settings import Settings, secret
 
 
@@ -59,22 +59,6 @@ def start(settings: Settings, broker: Broker) -> Runtime:
         budget=budget,
         publisher=Publisher(state),
         tokens=BuyerTokens([value.get_secret_value() for value in settings.buyer_token_secrets]),
-        receipts=_receipt_store(settings),
+        receipts=open_store(settings),
     )
     return _current
-
-
-def _receipt_store(settings: Settings) -> ReceiptStore:
-    if settings.payment_receipt_bucket is not None:
-        # Loaded only where it is used: boto3 takes longer to import than everything else.
-        from paywindow.receipts.s3_store import S3Store
-
-        return S3Store(
-            settings.payment_receipt_bucket,
-            kms_key_arn=settings.receipt_kms_key_arn,
-            lock_mode=settings.receipt_lock_mode,
-            retain_days=settings.receipt_lock_days,
-            endpoint_url=settings.aws_endpoint_url,
-            region=settings.aws_region,
-        )
-    return LocalStore(settings.receipt_folder, settings.public, secret(settings.receipt_url_secret))

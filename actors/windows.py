@@ -120,8 +120,9 @@ def _carry_out(
     # The deadline may have been moved, or have passed, since the step was chosen.
     if cause.at >= session.expires_at and not still_open:
         _close(session, cause)
-    elif step is Step.GIVE_UP:
-        moves.apply(session, Event.RETRIES_USED_UP, cause, due_at=session.expires_at)
+    elif session.status == Status.FAILED and step is Step.GIVE_UP:
+        if retries.left(session, runtime().settings) == 0:  # unless one was granted meanwhile, which is due by now
+            moves.apply(session, Event.RETRIES_USED_UP, cause, due_at=session.expires_at)
     elif step is Step.RETRY and session.status == Status.FAILED:
         return _retry(session, attempt, page if still_open else None, cause)
     elif session.status == Status.PENDING and not still_open:

@@ -114,8 +114,13 @@ class Checkout:
 
     @property
     def paid(self) -> bool:
-        """Complete alone does not mean paid: a delayed payment completes the page first."""
-        return self.status == "complete" and self.payment_status == "paid"
+        """Whether money came. Complete alone does not mean that: a delayed payment completes the page first.
+
+        A charge that succeeded is money whatever the page says: one that was closed while the buyer was at the bank stays
+        expired and unpaid.
+        """
+        complete = self.status == "complete" and self.payment_status == "paid"
+        return complete or (self.charge is not None and self.charge.succeeded)
 
     @property
     def awaiting_money(self) -> bool:

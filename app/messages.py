@@ -21,6 +21,7 @@ class Queue(StrEnum):
     FOLLOW_UPS = "follow-ups"
     SWEEPS = "sweeps"
     WINDOWS = "windows"
+    RECEIPT_NUMBERS = "receipt-numbers"
     RECEIPTS = "receipts"
 
 
@@ -28,7 +29,7 @@ class Queue(StrEnum):
 ROLES: dict[str, tuple[Queue, ...]] = {
     "interactive": (Queue.INTERACTIVE, Queue.EVENTS, Queue.FOLLOW_UPS),
     "sweeps": (Queue.SWEEPS, Queue.WINDOWS),
-    "receipts": (Queue.RECEIPTS,),
+    "receipts": (Queue.RECEIPT_NUMBERS, Queue.RECEIPTS),
 }
 
 #: Which queue each actor listens on.
@@ -48,10 +49,13 @@ ACTORS: dict[str, Queue] = {
     "events.receive": Queue.EVENTS,
     "events.handle": Queue.EVENTS,
     "publish.session": Queue.FOLLOW_UPS,
-    "publish.operation": Queue.FOLLOW_UPS,
+    "publish.operation": Queue.INTERACTIVE,
     "notifications.deliver": Queue.FOLLOW_UPS,
     "analytics.track": Queue.FOLLOW_UPS,
-    "receipts.issue": Queue.FOLLOW_UPS,
+    # Not with the settlements: whoever waits for a series' counter must not keep a payment waiting.
+    "receipts.issue": Queue.RECEIPT_NUMBERS,
+    "receipts.issue_statement": Queue.RECEIPT_NUMBERS,
+    "receipts.issue_credit_note": Queue.RECEIPT_NUMBERS,
     "receipts.render": Queue.RECEIPTS,
     "sweeps.outbox": Queue.SWEEPS,
     "sweeps.inbox": Queue.SWEEPS,
@@ -128,11 +132,18 @@ def find_operation(reply_id: uuid.UUID, operation_id: uuid.UUID, client: str) ->
     return build("operations.find", reply_id=str(reply_id), operation_id=str(operation_id), client=client)
 
 
-def locate_receipt(reply_id: uuid.UUID, receipt_id: uuid.UUID, session_id: uuid.UUID | None) -> Message[Any]:
-    """Ask for a receipt's metadata and a short-lived download URL; ``session_id`` limits the answer to that session."""
+def locate_receipt(
+    reply_id: uuid.UUID, receipt_id: uuid.UUID, session_id: uuid.UUID | None, download_by: str | None = None
+) -> Message[Any]:
+    """Ask for a receipt's metadata and a short-lived download URL.
+
+    ``session_id`` limits the answer to what that session's buyer may see. ``download_by``: who is about to be sent to the URL,
+    for the record of downloads; without it there is none in the answer.
+    """
     return build(
         "receipts.locate",
         reply_id=str(reply_id),
         receipt_id=str(receipt_id),
         session_id=str(session_id) if session_id else None,
+        download_by=download_by,
     )

@@ -22,6 +22,20 @@ WINDOW_DRIFT = Histogram(
     buckets=(0.05, 0.1, 0.25, 0.5, 1, 5, 60, 3600),
 )
 WINDOW_REPAIRS = Counter("payments_window_mirror_repaired", "Remaining times in Redis that were put right.")
+RENDER_SECONDS = Histogram(
+    "payments_receipt_render_seconds",
+    "How long a receipt, credit note or statement took to draw.",
+    ["kind"],
+    buckets=(0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60),
+)
+RENDER_FAILURES = Counter(
+    "payments_receipt_render_failures",
+    "Documents that could not be drawn; all but the impossible are tried again.",
+    ["reason"],
+)
+STORE_FAILURES = Counter(
+    "payments_receipt_store_failures", "Documents that could not be stored; tried again.", ["reason"]
+)
 
 
 class DeadLetterCollector(Collector):

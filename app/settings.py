@@ -127,8 +127,14 @@ class Settings(BaseSettings):
 
     # Receipts
     receipt_prefix: str = Field(default="R", pattern=r"^[A-Z0-9]{1,8}$")
+    receipt_credit_note_prefix: str = Field(default="C", pattern=r"^[A-Z0-9]{1,8}$")
+    receipt_statement_prefix: str = Field(default="S", pattern=r"^[A-Z0-9]{1,8}$")
+    receipt_series: str | None = Field(default=None, pattern=r"^[A-Z0-9]{1,12}$")
+    receipt_series_per_maker: bool = False
     receipt_timezone: Annotated[str, AfterValidator(_timezone)] = "UTC"
     receipt_template_version: str = Field(default="2026-11-01", pattern=r"^\d{4}-\d{2}-\d{2}$")
+    receipt_statement_locale: str = "en"
+    receipt_documents_per_renderer: int = Field(default=200, ge=1, le=10_000)
     receipt_issuer_name: str = "Unnamed marketplace"
     receipt_issuer_address: Texts = ()
     receipt_issuer_tax_id: str | None = None
@@ -139,6 +145,9 @@ class Settings(BaseSettings):
     receipt_kms_key_arn: str | None = None
     receipt_lock_mode: Literal["GOVERNANCE", "COMPLIANCE"] | None = None
     receipt_lock_days: int | None = Field(default=None, ge=1, le=36_500)
+    payment_receipt_cloudfront_distribution: str | None = Field(default=None, pattern=r"^[A-Za-z0-9.-]+$")
+    receipt_cloudfront_key_pair_id: str | None = Field(default=None, pattern=r"^[A-Za-z0-9]+$")
+    receipt_cloudfront_private_key: SecretStr | None = None
     aws_endpoint_url: HttpUrl | None = None
     aws_region: str | None = None
     receipt_url_seconds: int = Field(default=300, ge=10, le=86_400)
@@ -197,9 +206,27 @@ class Settings(BaseSettings):
             problems.append(f"{CLOCK_FILE_VARIABLE}: refused with a live key")
         if (self.receipt_lock_mode is None) != (self.receipt_lock_days is None):
             problems.append("RECEIPT_LOCK_MODE: goes together with RECEIPT_LOCK_DAYS")
+        problems += self._receipt_problems()
         if problems:
             raise ValueError("; ".join(problems))
         return self
+
+    def _receipt_problems(self) -> list[str]:
+        problems = []
+        prefixes = {self.receipt_prefix, self.receipt_credit_note_prefix, self.receipt_statement_prefix}
+        if len(prefixes) < 3:
+            problems.append("RECEIPT_PREFIX: receipts, credit notes and statements need prefixes of their own")
+        signing = (self.receipt_cloudfront_key_pair_id, self.receipt_cloudfront_private_key)
+        if self.payment_receipt_cloudfront_distribution is None:
+            return problems + ["RECEIPT_CLOUDFRONT_KEY_PAIR_ID: needs a distribution"] * any(signing)
+        if not all(signing):
+            problems.append(
+                "PAYMENT_RECEIPT_CLOUDFRONT_DISTRIBUTION: goes together with RECEIPT_CLOUDFRONT_KEY_PAIR_ID and "
+                "RECEIPT_CLOUDFRONT_PRIVATE_KEY"
+            )
+        if self.payment_receipt_bucket is None:
+            problems.append("PAYMENT_RECEIPT_CLOUDFRONT_DISTRIBUTION: needs PAYMENT_RECEIPT_BUCKET")
+        return problems
 
     @property
     def live(self) -> bool:

@@ -70,8 +70,15 @@ MEANING: dict[str, dict[str, str]] = {
     },
     "Receipts": {
         "receipt_prefix": "First part of a receipt's number: `R-2026-000001`.",
+        "receipt_credit_note_prefix": "First part of a credit note's number.",
+        "receipt_statement_prefix": "First part of the number of a seller's statement.",
+        "receipt_series": "A name that stands before the year, for marketplaces with several series: `R-SHOP-2026-000001`.",
+        "receipt_series_per_maker": "Number the documents of each maker in series of their own: `R-M7-2026-000001`.",
         "receipt_timezone": "The zone whose calendar decides a receipt's year and the dates printed on it.",
         "receipt_template_version": "A folder of `app/receipts/templates/`.",
+        "receipt_statement_locale": "Language and territory of sellers' statements.",
+        "receipt_documents_per_renderer": "How many documents a wkhtmltopdf process draws, one after the other, before it is "
+        "replaced; 1 gives each document a process of its own, for three to four times the CPU.",
         "receipt_issuer_name": "Who issues the receipts. The default is printed as it is: set it.",
         "receipt_issuer_address": "The issuer's address, line by line.",
         "receipt_issuer_tax_id": "The issuer's tax number.",
@@ -84,6 +91,10 @@ MEANING: dict[str, dict[str, str]] = {
         "receipt_lock_mode": "Object Lock mode of each receipt, together with `RECEIPT_LOCK_DAYS`; the bucket must have Object "
         "Lock enabled.",
         "receipt_lock_days": "For how many days Object Lock keeps each receipt.",
+        "payment_receipt_cloudfront_distribution": "Host name of a CloudFront distribution in front of the bucket, such as "
+        "`d1234.cloudfront.net`: downloads lead there. Needs the two settings below.",
+        "receipt_cloudfront_key_pair_id": "CloudFront's id of the public key with which it verifies links.",
+        "receipt_cloudfront_private_key": "The RSA private key, in PEM, that signs links to CloudFront.",
         "aws_endpoint_url": "Another S3 than Amazon's.",
         "aws_region": "Region of the bucket; found as boto3 does when not given.",
         "receipt_url_seconds": "How long such a link works.",

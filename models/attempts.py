@@ -109,11 +109,14 @@ def know_payment_intent(attempt: CheckoutAttempt, payment_intent_id: str) -> Non
     CheckoutAttempt.update(stripe_payment_intent_id=payment_intent_id).where(CheckoutAttempt.id == attempt.id).execute()
 
 
-def complete(attempt: CheckoutAttempt, at: datetime) -> None:
-    """The buyer submitted on this page: it cannot be used again."""
-    CheckoutAttempt.update(status="complete", closed_at=at).where(
-        CheckoutAttempt.id == attempt.id, CheckoutAttempt.status == "open"
-    ).execute()
+def complete(attempt: CheckoutAttempt, at: datetime) -> bool:
+    """The buyer submitted on this page: it cannot be used again. False when that was known already."""
+    changed: int = (
+        CheckoutAttempt.update(status="complete", closed_at=at)
+        .where(CheckoutAttempt.id == attempt.id, CheckoutAttempt.status != "complete")
+        .execute()
+    )
+    return changed == 1
 
 
 def close(attempt: CheckoutAttempt, at: datetime) -> None:

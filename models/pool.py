@@ -19,16 +19,14 @@ class Pool(PooledPostgresqlDatabase):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._given_back: dict[int, float] = {}
-        super().__init__(*args, **kwargs)
+        super().__init__(*args, **kwargs)  # type: ignore[no-untyped-call] # playhouse has no annotations
 
     def _is_closed(self, conn: Any) -> bool:
-        rested = time.monotonic() - self._given_back.get(id(conn), 0.0)
-        return bool(super()._is_closed(conn)) if rested > RESTED_SECONDS else bool(conn.closed)
+        rested = time.monotonic() - self._given_back.pop(id(conn), 0.0)
+        if rested <= RESTED_SECONDS:
+            return bool(conn.closed)
+        return bool(super()._is_closed(conn))  # type: ignore[no-untyped-call] # playhouse has no annotations
 
     def _can_reuse(self, conn: Any) -> bool:
         self._given_back[id(conn)] = time.monotonic()
-        return bool(super()._can_reuse(conn))
-
-    def _close_raw(self, conn: Any) -> None:
-        self._given_back.pop(id(conn), None)
-        super()._close_raw(conn)
+        return bool(super()._can_reuse(conn))  # type: ignore[no-untyped-call] # playhouse has no annotations

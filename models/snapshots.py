@@ -17,7 +17,7 @@ def snapshot(session: PaymentSession, settings: Settings) -> Snapshot:
     """The snapshot of a session at the version of its row; reads attempts, transactions and receipt."""
     history = _attempts(session)
     transaction = _transaction_of(session)
-    receipt = Receipt.get_or_none(Receipt.session == session.id, Receipt.kind == "receipt")
+    documents = _documents(session)
     url = page_url(session)
     closes = int(session.expires_at.timestamp() * 1000) if _has_deadline(session) else 0
 
@@ -27,8 +27,11 @@ def snapshot(session: PaymentSession, settings: Settings) -> Snapshot:
             "retry": _retry(session, settings, closing=closing),
             "attempts": history,
             "transaction": _transaction(transaction, fees=fees),
-            "receipt": _receipt(receipt, settings.public),
+            "receipt": next((_receipt(row, settings.public) for row in documents["receipt"]), None),
+            "creditNotes": [_receipt(row, settings.public) for row in documents["credit_note"]],
         }
+        if fees:
+            body["statement"] = next((_receipt(row, settings.public) for row in documents["statement"]), None)
         return jsons.dumps(body)
 
     return Snapshot(
@@ -155,9 +158,15 @@ def _transaction(row: Transaction | None, *, fees: bool) -> dict[str, Any] | Non
     return shown
 
 
-def _receipt(row: Receipt | None, public_url: str) -> dict[str, Any] | None:
-    if row is None:
-        return None
+def _documents(session: PaymentSession) -> dict[str, list[Receipt]]:
+    """The session's receipt, credit notes and statement, by kind."""
+    found: dict[str, list[Receipt]] = {"receipt": [], "credit_note": [], "statement": []}
+    for row in Receipt.select().where(Receipt.session == session.id).order_by(Receipt.issued_at):
+        found[row.kind].append(row)
+    return found
+
+
+def _receipt(row: Receipt, public_url: str) -> dict[str, Any]:
     return {
         "id": str(row.id),
         "number": row.receipt_number,

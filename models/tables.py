@@ -151,6 +151,24 @@ class Transaction(Table):
         table_name = "transactions"
 
 
+class Refund(Table):
+    """Money given back, as Stripe tells of it."""
+
+    id = UUIDField(primary_key=True)
+    transaction = ForeignKeyField(Transaction, backref="refunds")
+    stripe_refund_id = CharField()
+    amount_minor = BigIntegerField()
+    currency = CharField()
+    status = CharField()
+    reason = CharField(null=True)
+    failure_reason = CharField(null=True)
+    created_at = DateTimeTZField()
+    updated_at = DateTimeTZField()
+
+    class Meta:
+        table_name = "refunds"
+
+
 class ReceiptCounter(Table):
     """The last number given out in a series; its row lock is what makes numbers gapless."""
 
@@ -161,6 +179,16 @@ class ReceiptCounter(Table):
         table_name = "receipt_counters"
 
 
+class ReceiptMaker(Table):
+    """The short number of a maker whose documents are numbered in series of its own."""
+
+    maker_id = UUIDField(primary_key=True)
+    ordinal = IntegerField()
+
+    class Meta:
+        table_name = "receipt_makers"
+
+
 class Receipt(Table):
     """A numbered document with the data it was issued from; ``sha256`` of the stored file is the record."""
 
@@ -168,6 +196,7 @@ class Receipt(Table):
     transaction = ForeignKeyField(Transaction)
     session = ForeignKeyField(PaymentSession, backref="receipts")
     session_id: uuid.UUID
+    refund = ForeignKeyField(Refund, null=True)
     kind = CharField()
     series = CharField()
     number = BigIntegerField()
@@ -188,6 +217,19 @@ class Receipt(Table):
 
     class Meta:
         table_name = "receipts"
+
+
+class ReceiptDownload(Table):
+    """Append-only: somebody was handed a link to a document's file."""
+
+    id = UUIDField(primary_key=True)
+    receipt = ForeignKeyField(Receipt, backref="downloads")
+    receipt_id: uuid.UUID
+    who = CharField()
+    at = DateTimeTZField()
+
+    class Meta:
+        table_name = "receipt_downloads"
 
 
 class StripeEvent(Table):

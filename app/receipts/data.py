@@ -1,7 +1,8 @@
 """What a receipt says, frozen at the moment its number is given.
 
 The JSON text of :meth:`ReceiptData.to_json` is kept with the receipt, so that rendering again, years later and after
-every setting has changed, prints the same words. It holds the buyer's side only: no fee, no payout.
+every setting has changed, prints the same words. The buyer's documents know no fee and no payout: those are on the seller's
+statement, a document of its own, which in turn does not name the buyer.
 """
 
 import re
@@ -14,7 +15,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from paywindow import jsons
 from paywindow.money import currency
 
-Kind = Literal["receipt", "credit_note"]
+Kind = Literal["receipt", "credit_note", "statement"]
 
 
 def _utc(moment: datetime) -> datetime:
@@ -87,6 +88,26 @@ class Method(_Frozen):
     last4: str = ""
 
 
+class Statement(_Frozen):
+    """What the seller (the API's *maker*) gets of a sale. Amounts in minor units of the document's currency.
+
+    ``stripe_fee`` is in ``stripe_fee_currency`` and printed for information, if it was known at issue: Stripe takes it from the
+    platform's share, so that the payout is the total less the platform's fee, whenever Stripe's fee becomes known.
+    """
+
+    maker_id: str = Field(min_length=1)
+    platform_fee: StrictInt = Field(ge=0)
+    payout: StrictInt = Field(ge=0)
+    stripe_fee: StrictInt | None = Field(default=None, ge=0)
+    stripe_fee_currency: Annotated[str, AfterValidator(_known_currency)] | None = None
+
+    @model_validator(mode="after")
+    def _a_fee_has_a_currency(self) -> Self:
+        if (self.stripe_fee is None) != (self.stripe_fee_currency is None):
+            raise ValueError("Stripe's fee and its currency go together")
+        return self
+
+
 class References(_Frozen):
     """The ids by which support finds the payment; printed small."""
 
@@ -96,10 +117,11 @@ class References(_Frozen):
 
 
 class ReceiptData(_Frozen):
-    """Everything that a receipt or credit note prints.
+    """Everything that a receipt, a credit note or a seller's statement prints.
 
     ``total`` and the lines' amounts are minor units of ``currency`` and must add up. ``paid_at`` is when the money
-    moved: towards us on a receipt, back to the buyer on a credit note, which names its receipt in ``refers_to``.
+    moved: towards us on a receipt, back to the buyer on a credit note. Credit notes and statements name their receipt in
+    ``refers_to``; a statement has its ``total`` from the buyer and says in ``statement`` what is paid out of it.
     Moments are UTC; ``timezone`` is the zone they are shown in. A ``locale`` without texts is printed in English.
 
     Raises :class:`pydantic.ValidationError` when a rule is broken.
@@ -120,14 +142,27 @@ class ReceiptData(_Frozen):
     currency: Annotated[str, AfterValidator(_known_currency)]
     method: Method = Method()
     references: References = References()
+    statement: Statement | None = None
 
     @model_validator(mode="after")
     def _lines_add_up(self) -> Self:
         added = sum(line.amount for line in self.lines)
         if added != self.total:
             raise ValueError(f"the lines add up to {added}, not to the total of {self.total}")
-        if self.kind == "credit_note" and not self.refers_to:
-            raise ValueError("a credit note names the receipt it refers to")
+        if self.kind != "receipt" and not self.refers_to:
+            raise ValueError(f"a {self.kind.replace('_', ' ')} names the receipt it refers to")
+        return self
+
+    @model_validator(mode="after")
+    def _statements_add_up_and_keep_to_themselves(self) -> Self:
+        if (self.kind == "statement") != (self.statement is not None):
+            raise ValueError("fees and payout are on statements, and on nothing else")
+        if self.statement is None:
+            return self
+        if self.statement.payout != self.total - self.statement.platform_fee:
+            raise ValueError("the payout is not the total less the platform's fee")
+        if self.buyer != Buyer() or self.method != Method():
+            raise ValueError("a statement does not tell the seller who the buyer is")
         return self
 
     def to_json(self) -> str:

@@ -42,7 +42,9 @@ class LocalStore:
             raise StorageUnavailable(f"{key} could not be read: {error.strerror}") from error
 
     def signed_url(self, key: str, *, filename: str, expires_in: int) -> str:
-        """A link that the front end answers with the file."""
+        """A link that the front end answers with the file. Raises :class:`StorageRefused` without a secret to sign it."""
+        if not self._secret:
+            raise StorageRefused("links are not signed without RECEIPT_URL_SECRET")
         return signed_local_url(
             self._public_url, self._secret, checked_key(key), filename=filename, expires_in=expires_in
         )

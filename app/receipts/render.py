@@ -12,9 +12,10 @@ from pypdf.errors import PyPdfError
 from paywindow.errors import Permanent
 from paywindow.receipts import bidi, formats
 from paywindow.receipts.data import Line, ReceiptData
+from paywindow.receipts.renderer import draw
 from paywindow.receipts.stamp import Properties, stamp
 from paywindow.receipts.texts import TEMPLATES, locale_for, texts
-from paywindow.receipts.wkhtmltopdf import TIMEOUT_SECONDS, RenderFailed, RenderTimeout, html_to_pdf
+from paywindow.receipts.wkhtmltopdf import TIMEOUT_SECONDS, RenderFailed, RenderTimeout
 
 __all__ = ["RenderFailed", "RenderTimeout", "UnknownTemplate", "render_html", "render_pdf"]
 
@@ -45,13 +46,22 @@ def render_html(data: ReceiptData) -> str:
     return template.render(_context(data, locale))
 
 
-def render_pdf(data: ReceiptData, *, timeout_seconds: float = TIMEOUT_SECONDS, executable: str | None = None) -> bytes:
+def render_pdf(
+    data: ReceiptData,
+    *,
+    timeout_seconds: float = TIMEOUT_SECONDS,
+    executable: str | None = None,
+    documents_per_process: int = 1,
+) -> bytes:
     """The document as PDF: A4, pages numbered, properties set. Blocks; CPU-heavy.
 
+    ``documents_per_process``: more than 1 keeps the renderer's process for further documents of this process.
     ``executable``: path of wkhtmltopdf, found on PATH when not given. Raises :class:`UnknownTemplate` (permanent),
     :class:`RenderTimeout` and :class:`RenderFailed` (transient).
     """
-    pdf = html_to_pdf(render_html(data), timeout_seconds=timeout_seconds, executable=executable)
+    pdf = draw(
+        render_html(data), documents=documents_per_process, timeout_seconds=timeout_seconds, executable=executable
+    )
     try:
         return stamp(pdf, _properties(data))
     except PyPdfError as error:
@@ -84,6 +94,7 @@ def _context(data: ReceiptData, locale: Locale) -> dict[str, object]:
         "lines": [_line(line, data.currency, locale) for line in data.lines],
         "total": formats.money(data.total, data.currency, locale),
         "method": _method(data, t),
+        "statement": _statement(data, locale),
     }
 
 
@@ -93,6 +104,17 @@ def _line(line: Line, currency: str, locale: Locale) -> dict[str, object]:
         "quantity": line.quantity,
         "unit": formats.money(line.unit_amount, currency, locale),
         "amount": formats.money(line.amount, currency, locale),
+    }
+
+
+def _statement(data: ReceiptData, locale: Locale) -> dict[str, str | None] | None:
+    if data.statement is None:
+        return None
+    fee, fee_currency = data.statement.stripe_fee, data.statement.stripe_fee_currency
+    return {
+        "payout": formats.money(data.statement.payout, data.currency, locale),
+        "platform_fee": formats.money(-data.statement.platform_fee, data.currency, locale),
+        "stripe_fee": None if fee is None or fee_currency is None else formats.money(fee, fee_currency, locale),
     }
 
 

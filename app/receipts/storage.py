@@ -67,6 +67,11 @@ def checked_key(key: str) -> str:
     return key
 
 
+def storage_key(series: str, number: str) -> str:
+    """Where a document's file is kept."""
+    return checked_key(f"receipts/{series}/{number}.pdf")
+
+
 def content_disposition(filename: str) -> str:
     """The header that makes a browser save a download as ``filename`` (RFC 6266, with the ASCII fallback first)."""
     ascii_name = re.sub(r"[^A-Za-z0-9._ -]", "_", filename)

@@ -1,8 +1,8 @@
 """HTML to PDF by pdfkit and wkhtmltopdf, with a time limit and without any way out.
 
-A document is rendered by a process of its own, so that a crash, a hang or a leak is that document's alone. The process
-sees none of our environment (keys!), no network, no local file, runs no script, and its temporary files go away even
-when it is killed.
+A process draws one document at a time, so that a crash or a hang is that document's alone; here it draws one and ends,
+:mod:`paywindow.receipts.renderer` keeps it for the next. The process sees none of our environment (keys!), no network, no
+local file, runs no script, and its temporary files go away even when it is killed.
 
 pdfkit builds the command line, but does not run it: ``pdfkit.PDFKit.to_pdf`` has no time-out, and
 ``PDFKit(html, "string")`` would take options from ``<meta>`` tags inside the document.
@@ -16,6 +16,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+from functools import cache
 
 import pdfkit  # type: ignore[import-untyped]
 
@@ -58,31 +59,51 @@ def html_to_pdf(html: str, *, timeout_seconds: float = TIMEOUT_SECONDS, executab
     ``executable``: path of wkhtmltopdf; found on PATH when not given. Blocks for at most ``timeout_seconds``.
     Raises :class:`RenderTimeout` and :class:`RenderFailed`.
     """
-    command = _command(executable)
+    path = find_executable(executable)
+    command = launched([path, *options(path), "-", "-"])
     with tempfile.TemporaryDirectory(prefix="paywindow-render-") as scratch:
-        code, pdf, stderr = _run(command, html.encode(), _environment(scratch), timeout_seconds)
+        code, pdf, stderr = _run(command, html.encode(), environment(scratch), timeout_seconds)
+    return checked_pdf(code, pdf, stderr)
+
+
+def checked_pdf(code: int, pdf: bytes, stderr: bytes) -> bytes:
+    """The PDF, if it is whole and the renderer content. Raises :class:`RenderFailed`."""
     if code != 0 or not pdf.startswith(b"%PDF-"):
         tail = stderr.decode("utf-8", errors="replace")[-_STDERR_TAIL:].strip()
         raise RenderFailed(f"wkhtmltopdf ended with code {code} and {len(pdf)} bytes: {tail or 'no message'}")
     return pdf
 
 
-def _command(executable: str | None) -> list[str]:
+def find_executable(executable: str | None) -> str:
+    """The path of wkhtmltopdf. Raises :class:`RenderFailed`, with the remedy."""
     path = executable or shutil.which("wkhtmltopdf")
     if path is None:
         raise RenderFailed("wkhtmltopdf is not on PATH; on Debian: apt-get install wkhtmltopdf")
+    if not os.access(path, os.X_OK):
+        raise RenderFailed(f"wkhtmltopdf cannot be started at {path}: not an executable file")
+    return path
+
+
+@cache
+def options(executable: str) -> tuple[str, ...]:
+    """The arguments between the program and its input and output, as pdfkit writes them."""
     try:
-        configuration = pdfkit.configuration(wkhtmltopdf=path)
+        configuration = pdfkit.configuration(wkhtmltopdf=executable)
     except OSError as error:
-        raise RenderFailed(f"wkhtmltopdf cannot be read at {path}") from error
-    # An empty document: the real one goes to stdin, and pdfkit never looks for options in it.
+        raise RenderFailed(f"wkhtmltopdf cannot be read at {executable}") from error
+    # An empty document: the real one goes to the process, and pdfkit never looks for options in it.
     command: list[str] = pdfkit.PDFKit("", "string", options=_OPTIONS, configuration=configuration).command()
-    # util-linux' launcher has the kernel kill the renderer when our process dies, even by SIGKILL.
+    return tuple(command[1:-2])
+
+
+def launched(command: list[str]) -> list[str]:
+    """The command under util-linux' launcher, by which the kernel kills it when our process dies, even by SIGKILL."""
     setpriv = shutil.which("setpriv")
     return [setpriv, "--pdeathsig", "KILL", *command] if setpriv else command
 
 
-def _environment(scratch: str) -> dict[str, str]:
+def environment(scratch: str) -> dict[str, str]:
+    """All that a renderer sees of ours; ``scratch`` is its home."""
     return {
         "PATH": os.environ.get("PATH", os.defpath),
         "HOME": scratch,

@@ -59,6 +59,43 @@ async def buyer_view(request: web.Request, session_id: uuid.UUID) -> View:
     return view
 
 
+async def buyer_command(request: web.Request, session_id: uuid.UUID) -> str:
+    """The client of what the session's buyer asks for.
+
+    Raises what :func:`buyer_view` raises, and ``forbidden`` when another site sends the buyer's browser here. The cookie's
+    ``SameSite`` keeps other sites out already, but not the subdomains of the front end's own.
+    """
+    await buyer_view(request, session_id)
+    if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
+        raise Problem("forbidden", "Only the buyer's own page may ask for this.")
+    return buyer_client(session_id)
+
+
+async def operation_client(request: web.Request) -> str:
+    """Whose operations the request may see: the service key's, or those of the session that the buyer token opens.
+
+    Raises ``unauthenticated`` and ``forbidden``; ``unauthenticated`` also for cookies of several sessions, of which none is
+    meant.
+    """
+    if sends_service_key(request):
+        return service_key(request, Scope.CHECKOUT, Scope.READ, Scope.ADMIN).name
+    sessions = token_sessions(request)
+    if len(sessions) != 1:
+        raise Problem(
+            "unauthenticated", "The service key or buyer token is needed that the operation was started with."
+        )
+    await buyer_view(request, sessions[0])
+    return buyer_client(sessions[0])
+
+
+def buyer_client(session_id: uuid.UUID) -> str:
+    """A session's buyer as the client of operations: one each, so that buyers cannot meet in the same idempotency key.
+
+    No service key can have this name: it has a colon.
+    """
+    return f"buyer:{session_id}"
+
+
 def still_good(front: Front, view: View) -> bool:
     """Whether a buyer token still opens the session: until its window as it now stands, plus the configured days."""
     return time.time() * 1000 <= view.expires_ms + front.settings.buyer_token_days * _DAY_MS

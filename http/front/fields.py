@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Any
 
@@ -17,6 +18,9 @@ UUID_PATTERN = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
 _EMAIL = re.compile(
     r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@(?=[^@]{4,})"
     r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)+"
+)
+_MOMENT = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})", re.IGNORECASE
 )
 #: Controls, surrogates, line and paragraph separators; and the marks that reverse the direction of what follows.
 _UNPRINTABLE = ("Cc", "Cs", "Zl", "Zp")
@@ -57,6 +61,15 @@ def _currency(value: str) -> str:
     return money.currency(value).code
 
 
+def _moment(text: str) -> str:
+    try:
+        if _MOMENT.fullmatch(text):
+            return datetime.fromisoformat(text.upper()).astimezone(UTC).isoformat()
+    except (ValueError, OverflowError):  # the 30th of February; the year 0, or 10000 once it is in UTC
+        pass
+    raise ValueError("must be a moment with a time zone, such as 2026-01-31T10:30:00Z (RFC 3339)")
+
+
 def _allowed_url(value: str, info: ValidationInfo[AllowList]) -> str:
     return info.context.check(value)
 
@@ -72,3 +85,4 @@ Description = Annotated[
 Email = Annotated[StrictStr, AfterValidator(_email), WithJsonSchema({"type": "string", "format": "email"})]
 Currency = Annotated[StrictStr, AfterValidator(_currency)]
 Locale = Annotated[StrictStr, AfterValidator(locales.normalised)]
+Moment = Annotated[StrictStr, AfterValidator(_moment), WithJsonSchema({"type": "string", "format": "date-time"})]

@@ -161,7 +161,7 @@ def _paths() -> dict[str, Any]:
         "/payments/operations/{id}": {
             "get": _operation(
                 "The outcome of a command, with the command's own status and body",
-                security=_KEY,
+                security=_KEY_OR_BUYER,
                 parameters=[_ID],
                 answers={
                     200: responses.CheckoutCreated,

@@ -18,7 +18,6 @@ from paywindow.front import access, headers
 from paywindow.front.answers import json_response, outcome_response
 from paywindow.front.context import FRONT, Front
 from paywindow.front.requests import path_id
-from paywindow.keys import Scope
 from paywindow.published import Outcome
 
 #: Between our 202 and the actor's first commit only this note knows the operation. It dies with the queue it speaks of.
@@ -61,9 +60,9 @@ async def run(request: web.Request, client: str, kind: str, body: dict[str, Any]
 async def show(request: web.Request) -> web.Response:
     """``GET /payments/operations/{id}``: the outcome with its own status, or 202 while there is none."""
     front = request.app[FRONT]
-    key = access.service_key(request, Scope.CHECKOUT, Scope.READ)
+    client = await access.operation_client(request)
     operation_id = path_id(request.match_info["id"])
-    outcome = await _find(front, operation_id, key.name)
+    outcome = await _find(front, operation_id, client)
     if outcome is None or outcome.status == 202:
         return pending(operation_id, {})
     return outcome_response(outcome)

@@ -11,7 +11,7 @@ from paywindow import clock, jsons, messages
 from paywindow.front import access, operations, requests
 from paywindow.front.answers import json_text
 from paywindow.front.bodies import read_json
-from paywindow.front.context import FRONT
+from paywindow.front.context import FRONT, Front
 from paywindow.keys import Scope
 
 
@@ -59,8 +59,7 @@ async def retry(request: web.Request) -> web.Response:
     if access.sends_service_key(request):
         client = access.service_key(request, Scope.CHECKOUT).name
     else:
-        await access.buyer_view(request, session_id)
-        client = _buyer(session_id)
+        client = await access.buyer_command(request, session_id)
     reason = requests.retry_payment(await _document(request)).reason
     return await _command(request, client, "payment.retry", session_id, {"reason": reason})
 
@@ -68,12 +67,20 @@ async def retry(request: web.Request) -> web.Response:
 async def retry_from_page(request: web.Request) -> web.Response:
     """``POST /pay/{id}/retry``: the button of the buyer's page, for browsers with and without JavaScript.
 
-    Whatever the outcome, the page shows it. The cookie that is needed is ``SameSite=Lax``, so no other site can press.
+    Whatever the outcome, the page shows it: the new Checkout page, or why there is none.
     """
     session_id = requests.path_id(request.match_info["id"])
-    await access.buyer_view(request, session_id)
-    await _command(request, _buyer(session_id), "payment.retry", session_id, {"reason": None})
+    client = await access.buyer_command(request, session_id)
+    answer = await _command(request, client, "payment.retry", session_id, {"reason": None})
+    await _published(request.app[FRONT], session_id, answer)
     raise web.HTTPSeeOther(f"{request.app[FRONT].root}/pay/{session_id}", headers={hdrs.CACHE_CONTROL: "no-store"})
+
+
+async def _published(front: Front, session_id: uuid.UUID, answer: web.Response) -> None:
+    """Wait until the session is published as the answer has it: the page must not offer again what was just done."""
+    session = jsons.loads(answer.text or "{}").get("paymentSession")
+    if session is not None:
+        await front.snapshots.reach(session_id, session["version"])
 
 
 async def _admin(request: web.Request, actor: str, validate: Callable[[Any], requests.Override]) -> web.Response:
@@ -99,8 +106,3 @@ async def _command(
         body,
         lambda operation_id, client, fingerprint: messages.command(actor, operation_id, client, fingerprint, body),
     )
-
-
-def _buyer(session_id: uuid.UUID) -> str:
-    # One client for each session, so that buyers cannot meet in the same idempotency key.
-    return f"buyer:{session_id}"

@@ -21,20 +21,20 @@ from paywindow.settings import secret
 
 async def show(request: web.Request) -> web.Response:
     """``GET /payments/receipts/{id}``."""
-    outcome = await _locate(request)
+    outcome = await _locate(request, download=False)
     if outcome.status != 200:
         return outcome_response(outcome)
     return json_response({"receipt": outcome.body["receipt"]})
 
 
 async def download(request: web.Request) -> web.Response:
-    """``GET /payments/receipts/{id}/download``: 302 to a short-lived address of the file."""
-    outcome = await _locate(request)
+    """``GET /payments/receipts/{id}/download``: 302 to a short-lived address of the file; who was sent there is recorded."""
+    outcome = await _locate(request, download=True)
     if outcome.status != 200:
         return outcome_response(outcome)
     url = outcome.body["url"]
     if url is None:
-        raise Problem("not_found", "The receipt is being written; try again in a moment.")
+        raise Problem("not_found", "The receipt is on its way; try again in a moment.")
     return web.Response(status=302, headers={hdrs.LOCATION: url, hdrs.CACHE_CONTROL: "no-store"})
 
 
@@ -60,15 +60,17 @@ async def file(request: web.Request) -> web.Response:
     )
 
 
-async def _locate(request: web.Request) -> Outcome:
+async def _locate(request: web.Request, *, download: bool) -> Outcome:
     receipt_id = path_id(request.match_info["id"])
     session_id = None
     if access.sends_service_key(request):
-        access.service_key(request, Scope.READ)
+        who = access.service_key(request, Scope.READ).name
     else:
         session_id = await _buyers_session(request, receipt_id)
+        who = access.buyer_client(session_id)
     return await operations.ask(
-        request.app[FRONT], lambda reply_id: messages.locate_receipt(reply_id, receipt_id, session_id)
+        request.app[FRONT],
+        lambda reply_id: messages.locate_receipt(reply_id, receipt_id, session_id, who if download else None),
     )
 
 
@@ -94,5 +96,7 @@ async def _shows(front: Front, session_id: uuid.UUID, receipt_id: uuid.UUID) -> 
         if problem.code == "not_found":
             return False
         raise
-    receipt = jsons.loads(view.buyer).get("receipt")
-    return bool(receipt) and receipt["id"] == str(receipt_id) and access.still_good(front, view)
+    seen = jsons.loads(view.buyer)
+    documents = [seen.get("receipt"), *seen.get("creditNotes", ())]
+    shown = any(document and document["id"] == str(receipt_id) for document in documents)
+    return shown and access.still_good(front, view)

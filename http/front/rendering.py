@@ -21,13 +21,20 @@ _TEMPLATES = Path(__file__).parent / "templates"
 
 #: States in which the buyer can pay.
 _PAYABLE = ("pending", "failed")
-#: States that change by themselves, so that the page looks again.
-_MOVING = ("preparing", "pending", "failed", "processing", "closing", "held")
+#: States in which the time to pay runs and is worth watching, as long as there is a way to pay.
+_TIMED = ("preparing", "pending", "failed")
+#: States that change by themselves, so that the page looks again. Expired too: an admin may open the window again, and a
+#: payment made in time may be learned of later.
+_MOVING = ("preparing", "pending", "failed", "processing", "closing", "held", "expired")
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What the template shows. ``state`` chooses its words; ``pay_url`` is there only when paying is possible."""
+    """What the template shows.
+
+    ``state`` chooses its words; ``pay_url`` is there only when paying is possible, ``can_retry`` only when a new page may be
+    asked for; ``remaining_ms`` is what the countdown starts with, 0 for none.
+    """
 
     session_id: str
     state: str
@@ -42,6 +49,7 @@ class Page:
     receipt_ready: bool
     tries_left: int
     can_retry: bool
+    timed: bool
     remaining_ms: int
     moving: bool
 
@@ -67,6 +75,9 @@ def page(snapshot: dict[str, Any], remaining_ms: int = 0) -> Page:
     session, receipt = snapshot["paymentSession"], snapshot.get("receipt")
     pay_url, locale = _web_address(session.get("stripeCheckoutUrl")), _locale(session.get("locale"))
     state = _state(session, pay_url)
+    pay_url = pay_url if state in _PAYABLE else None
+    can_retry = state == "failed" and pay_url is None and bool(retry.get("canRetry"))
+    timed = state in _TIMED and bool(state != "failed" or pay_url or can_retry)
     return Page(
         session_id=session["id"],
         state=state,
@@ -74,14 +85,15 @@ def page(snapshot: dict[str, Any], remaining_ms: int = 0) -> Page:
         amount=_amount(session["amount"], session["currency"], locale),
         expires_at=session["expiresAt"],
         deadline=_moment(session["expiresAt"], locale),
-        pay_url=pay_url if state in _PAYABLE else None,
+        pay_url=pay_url,
         failure=(session.get("failure") or {}).get("message"),
         receipt_id=receipt and receipt["id"],
         receipt_number=receipt and receipt.get("number"),
         receipt_ready=bool(receipt and receipt.get("ready")),
         tries_left=int(retry.get("left", 0)),
-        can_retry=bool(retry.get("canRetry")),
-        remaining_ms=remaining_ms,
+        can_retry=can_retry,
+        timed=timed,
+        remaining_ms=remaining_ms if timed else 0,
         moving=state in _MOVING or (state == "completed" and not (receipt and receipt.get("ready"))),
     )
 

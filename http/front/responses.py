@@ -140,6 +140,8 @@ class SessionStatus(_Response):
     attempts: list[Attempt]
     transaction: Transaction | None
     receipt: ReceiptLink | None
+    credit_notes: list[ReceiptLink] = Field(description="What was given back, oldest first.")
+    statement: ReceiptLink | None = Field(default=None, description="The seller's statement; for service keys alone.")
 
 
 class PaymentWindow(_Response):
@@ -180,6 +182,7 @@ class Receipt(_Response):
     """What a receipt says about itself."""
 
     id: UUID
+    kind: Literal["receipt", "credit_note", "statement"]
     payment_session_id: UUID
     number: str | None
     issued_at: datetime

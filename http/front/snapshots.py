@@ -62,6 +62,24 @@ class SnapshotReader:
             raise Problem("not_found", "There is no payment session with this id.")
         return found
 
+    async def reach(self, session_id: uuid.UUID, version: int) -> bool:
+        """Wait until the session is published at this version or a later one; whether it was, in time.
+
+        Raises the enqueuer's errors.
+        """
+
+        async def reached() -> bool | None:
+            have = await self._redis.hget(published.session_key(session_id), "v")
+            return True if have is not None and int(have) >= version else None
+
+        found = await self._waiter.wait(
+            [published.session_key(session_id)],
+            reached,
+            seconds=self._seconds,
+            ask=lambda: self._enqueuer.enqueue(messages.publish_session(session_id)),
+        )
+        return found is not None
+
     async def _ask_once(self, session_id: uuid.UUID) -> "View | Missing | None":
         task = self._asking.get(session_id)
         if task is None:

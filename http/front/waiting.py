@@ -76,19 +76,12 @@ class Waiter:
             if (found := await read()) is not None:
                 return found
             await ask()
-            if seconds > 0:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(seconds):
-                        return await self._next(woken, read)
+            deadline = asyncio.get_running_loop().time() + seconds
+            while not self._stopping and await _set_before(deadline, woken):
+                woken.clear()
+                if (found := await read()) is not None:
+                    return found
             return await read()
-
-    async def _next(self, woken: asyncio.Event, read: Callable[[], Awaitable[T | None]]) -> T | None:
-        while not self._stopping:
-            await woken.wait()
-            woken.clear()
-            if (found := await read()) is not None:
-                return found
-        return None
 
     @contextmanager
     def _registered(self, names: Iterable[str]) -> Iterator[asyncio.Event]:
@@ -153,3 +146,12 @@ class Waiter:
             self._wake_all()
         elif message["type"] == "message":
             self._wake(message["data"])
+
+
+async def _set_before(deadline: float, woken: asyncio.Event) -> bool:
+    """Whether the event is set before the loop's clock says so. Only this is cut short: a cancelled reading would cost its
+    connection."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout_at(deadline):
+            return await woken.wait()
+    return False

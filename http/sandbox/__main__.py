@@ -17,6 +17,7 @@ def main(arguments: list[str] | None = None) -> None:
         webhook_url=options.webhook_url,
         webhook_secrets=tuple(options.webhook_secret),
         fee_delay=options.fee_delay,
+        refund_delay=options.refund_delay,
         rate_limit=options.rate_limit,
         public_url=options.public_url,
     )
@@ -33,6 +34,7 @@ def _parser() -> argparse.ArgumentParser:
         "--webhook-secret", action="append", default=[], metavar="WHSEC", help="signing secret; twice during a roll"
     )
     parser.add_argument("--fee-delay", type=float, metavar="SECONDS", help="when fees become known; else on demand")
+    parser.add_argument("--refund-delay", type=float, metavar="SECONDS", help="when refunds settle; else on demand")
     parser.add_argument("--rate-limit", type=float, metavar="PER_SECOND", help="requests per second and key")
     parser.add_argument("--public-url", help="base of the hosted page's address, behind a proxy")
     return parser

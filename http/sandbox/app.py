@@ -11,10 +11,12 @@ from aiohttp import web
 from paywindow.sandbox.checkout import expire_due
 from paywindow.sandbox.config import SandboxConfig
 from paywindow.sandbox.control import ControlApi
+from paywindow.sandbox.control_refunds import RefundControl
 from paywindow.sandbox.core import Sandbox
 from paywindow.sandbox.fees import release_fees
 from paywindow.sandbox.hosted import HostedPage
 from paywindow.sandbox.pipeline import ApiPipeline
+from paywindow.sandbox.refunds import settle_refunds
 
 _LOG = logging.getLogger(__name__)
 
@@ -25,6 +27,7 @@ def build(config: SandboxConfig) -> web.Application:
     app = web.Application()
     app.cleanup_ctx.append(_lifetime(sandbox))
     ControlApi(sandbox).add_routes(app)
+    RefundControl(sandbox).add_routes(app)
     HostedPage(sandbox).add_routes(app)
     app.router.add_route("*", "/{path:.*}", ApiPipeline(sandbox).__call__)
     return app
@@ -83,13 +86,15 @@ def _lifetime(sandbox: Sandbox) -> Callable[[web.Application], AsyncIterator[Non
 
 
 async def _tick(sandbox: Sandbox) -> None:
-    """Let time do its work: expire what is due, and release fees if the configuration gives them a delay."""
+    """Let time do its work: expire what is due; release fees and settle refunds if they are given a delay."""
     while True:
         await asyncio.sleep(sandbox.config.tick)
         try:
             expire_due(sandbox)
             if sandbox.config.fee_delay is not None:
                 release_fees(sandbox, older_than=sandbox.config.fee_delay)
+            if sandbox.config.refund_delay is not None:
+                settle_refunds(sandbox, older_than=sandbox.config.refund_delay)
         except ValueError:
             # A clock file with something else in it. The next tick may find it mended.
             _LOG.exception("the clock file cannot be read")

@@ -4,6 +4,7 @@ A number that is not here is refused by page and control API alike: better than 
 """
 
 from dataclasses import dataclass
+from enum import Enum, auto
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,17 @@ class Decline:
     """Refused by Stripe's own risk rules, never sent to the network."""
 
 
+class RefundCourse(Enum):
+    """How a refund to a card goes (https://docs.stripe.com/testing#refunds)."""
+
+    SUCCEEDS = auto()
+    """Succeeded from the start."""
+    PENDS = auto()
+    """Pending at first, succeeded later."""
+    FAILS_LATER = auto()
+    """Succeeded at first, failed later."""
+
+
 @dataclass(frozen=True, slots=True)
 class TestCard:
     """A card number and what it does."""
@@ -28,6 +40,7 @@ class TestCard:
     authentication: bool = False
     """Asks for a 3-D Secure step first."""
     brand: str = "visa"
+    refund: RefundCourse = RefundCourse.SUCCEEDS
 
     @property
     def last4(self) -> str:
@@ -77,6 +90,8 @@ _ALL = (
         _declined("generic_decline"),
         authentication=True,
     ),
+    TestCard("4000000000007726", "Pays; a refund is pending first", refund=RefundCourse.PENDS),
+    TestCard("4000000000005126", "Pays; a refund fails later", refund=RefundCourse.FAILS_LATER),
 )
 
 TEST_CARDS: dict[str, TestCard] = {card.number: card for card in _ALL}

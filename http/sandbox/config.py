@@ -26,6 +26,8 @@ class SandboxConfig:
     fee_fixed: int = 30
     fee_delay: float | None = None
     """When fees become known after a charge; None: only by the control API."""
+    refund_delay: float | None = None
+    """When pending refunds succeed, late ones fail, and references come in; None: only by the control API."""
     account_country: str = "US"
     account_currency: str = "usd"
     clock_file: Path | None = field(default_factory=clock_file_from_environment)

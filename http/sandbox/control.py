@@ -1,21 +1,19 @@
 """The control API, ``/_sandbox/...``: JSON in, JSON out; errors have Stripe's shape. For tests and demos only.
 
 It acts as buyers, banks and time would, breaks things on demand, and tells what happened. No key is asked for: the
-sandbox listens on loopback and holds nothing real.
+sandbox listens on loopback and holds nothing real. Refunds have their operations in :mod:`.control_refunds`.
 """
 
-import json
-from collections.abc import Awaitable, Callable
 from dataclasses import asdict
-from typing import TypeAlias
 
 from aiohttp import web
 
 from paywindow.sandbox.cards import find_card
 from paywindow.sandbox.checkout import expire_due
+from paywindow.sandbox.control_http import Operation, add_operations
 from paywindow.sandbox.core import Sandbox
 from paywindow.sandbox.endpoints import roll_secret
-from paywindow.sandbox.errors import StripeError, invalid
+from paywindow.sandbox.errors import invalid
 from paywindow.sandbox.faults import Fault
 from paywindow.sandbox.fees import release_fee, release_fees
 from paywindow.sandbox.hosted import success_url
@@ -24,8 +22,6 @@ from paywindow.sandbox.ledger import ledger
 from paywindow.sandbox.methods import Buyer, CardMethod, DelayedMethod
 from paywindow.sandbox.modes import DeliveryMode
 from paywindow.sandbox.payments import Result, authenticate, pay, settle_delayed
-
-_Operation: TypeAlias = Callable[[web.Request, JsonObject], Awaitable[JsonObject]]
 
 
 class ControlApi:
@@ -36,7 +32,7 @@ class ControlApi:
 
     def add_routes(self, app: web.Application) -> None:
         """Hang the operations into the application."""
-        table: list[tuple[str, str, _Operation]] = [
+        table: list[tuple[str, str, Operation]] = [
             ("GET", "/health", self.health),
             ("GET", "/ledger", self.ledger),
             ("POST", "/reset", self.reset),
@@ -58,8 +54,7 @@ class ControlApi:
             ("POST", "/events", self.emit_event),
             ("POST", "/events/{event}/deliver", self.deliver_event),
         ]
-        for method, path, operation in table:
-            app.router.add_route(method, "/_sandbox" + path, _json_handler(operation))
+        add_operations(app, table)
 
     async def health(self, request: web.Request, body: JsonObject) -> JsonObject:
         """Whether the sandbox is up, and its business time."""
@@ -212,26 +207,3 @@ def _method(body: JsonObject) -> CardMethod | DelayedMethod:
     if card is None:
         raise invalid(f"{body['card']} is not one of the test cards.", "card")
     return CardMethod(card)
-
-
-def _json_handler(operation: _Operation) -> Callable[[web.Request], Awaitable[web.Response]]:
-    async def handle(request: web.Request) -> web.Response:
-        try:
-            return web.json_response(await operation(request, await _read_json(request)))
-        except StripeError as error:
-            return web.json_response(error.body(), status=error.status)
-
-    return handle
-
-
-async def _read_json(request: web.Request) -> JsonObject:
-    text = await request.text()
-    if not text:
-        return {}
-    try:
-        body = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise invalid(f"The body is not JSON: {error}") from error
-    if not isinstance(body, dict):
-        raise invalid("The body is not a JSON object")
-    return body

@@ -45,6 +45,30 @@ class ControlClient:
         """Make all outstanding fees known; the charges' ids."""
         return cast(list[str], self.call("POST", "/fees/release")["charges"])
 
+    def refund(self, **params: Any) -> JsonObject:
+        """Refund in the dashboard: ``payment_intent`` or ``charge``, ``amount`` (the rest if absent); the refund."""
+        return self.call("POST", "/refunds", **params)
+
+    def settle_refunds(self) -> list[str]:
+        """Let time do its work on all refunds: pending ones succeed, late refusals fail; the ids that changed."""
+        return cast(list[str], self.call("POST", "/refunds/settle")["refunds"])
+
+    def succeed_refund(self, refund_id: str) -> JsonObject:
+        """Let a pending refund reach the buyer; the refund."""
+        return self.call("POST", f"/refunds/{refund_id}/succeed")
+
+    def fail_refund(self, refund_id: str, reason: str = "expired_or_canceled_card") -> JsonObject:
+        """Let the bank send a refund back, pending or succeeded; the refund."""
+        return self.call("POST", f"/refunds/{refund_id}/fail", reason=reason)
+
+    def cancel_refund(self, refund_id: str) -> JsonObject:
+        """Cancel a pending refund in the dashboard; the refund."""
+        return self.call("POST", f"/refunds/{refund_id}/cancel")
+
+    def require_refund_action(self, refund_id: str) -> JsonObject:
+        """Have a pending refund wait for the buyer; the refund."""
+        return self.call("POST", f"/refunds/{refund_id}/require-action")
+
     def fault(self, kind: str, **options: Any) -> JsonObject:
         """Queue a fault; options as in :class:`paywindow.sandbox.faults.Fault`."""
         return self.call("POST", "/faults", kind=kind, **options)

@@ -38,6 +38,8 @@ class Sandbox:
         """A heap of (expires_at, session id)."""
         self.without_fee: deque[str] = deque()
         """Paid charges whose fee may still be unknown, oldest first."""
+        self.unsettled_refunds: deque[str] = deque()
+        """Refunds that time has yet to work on, oldest first."""
         self.account_id = new_id("acct_1")
         self.created = self.clock.now()
         self._add_configured_endpoint()
@@ -54,6 +56,7 @@ class Sandbox:
         self.replays.clear()
         self.expiries.clear()
         self.without_fee.clear()
+        self.unsettled_refunds.clear()
         self._add_configured_endpoint()
 
     def _add_configured_endpoint(self) -> None:

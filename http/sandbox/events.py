@@ -67,6 +67,19 @@ class EventLog:
         return event
 
 
+def previous_attributes(before: JsonObject, after: JsonObject) -> JsonObject:
+    """The old values of what differs, nested as in the object; null for what was not there."""
+    previous: JsonObject = {}
+    for name in sorted(before.keys() | after.keys()):
+        old, new = before.get(name), after.get(name)
+        if isinstance(old, dict) and isinstance(new, dict):
+            if inner := previous_attributes(old, new):
+                previous[name] = inner
+        elif old != new:
+            previous[name] = old
+    return previous
+
+
 def type_matches(kind: str, patterns: list[str]) -> bool:
     """Whether an event type is among names and wildcards such as ``*`` or ``charge.*``."""
     return any(

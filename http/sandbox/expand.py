@@ -7,18 +7,24 @@ from collections.abc import Callable
 
 from paywindow.sandbox.errors import StripeError, invalid
 from paywindow.sandbox.jsontypes import JsonObject, snapshot
+from paywindow.sandbox.pagination import list_page
 from paywindow.sandbox.store import Store
 
 _MAXIMUM_DEPTH = 4
 
-# (object, field) -> kind of the object that the field's id names.
-EXPANDABLE: dict[tuple[str, str], str] = {
-    ("checkout.session", "payment_intent"): "payment_intent",
-    ("payment_intent", "latest_charge"): "charge",
-    ("payment_intent", "payment_method"): "payment_method",
-    ("charge", "payment_intent"): "payment_intent",
-    ("charge", "balance_transaction"): "balance_transaction",
-    ("balance_transaction", "source"): "charge",
+# (object, field) -> kinds of object that the field's id may name.
+EXPANDABLE: dict[tuple[str, str], tuple[str, ...]] = {
+    ("checkout.session", "payment_intent"): ("payment_intent",),
+    ("payment_intent", "latest_charge"): ("charge",),
+    ("payment_intent", "payment_method"): ("payment_method",),
+    ("charge", "payment_intent"): ("payment_intent",),
+    ("charge", "balance_transaction"): ("balance_transaction",),
+    ("refund", "balance_transaction"): ("balance_transaction",),
+    ("refund", "charge"): ("charge",),
+    ("refund", "failure_balance_transaction"): ("balance_transaction",),
+    ("refund", "payment_intent"): ("payment_intent",),
+    ("refund", "payment_method"): ("payment_method",),
+    ("balance_transaction", "source"): ("charge", "refund"),
 }
 
 
@@ -28,9 +34,16 @@ def _line_items(store: Store, session: JsonObject) -> JsonObject:
     return {"object": "list", "data": [snapshot(item) for item in items], "has_more": False, "url": url}
 
 
+def _refunds(store: Store, charge: JsonObject) -> JsonObject:
+    """The ten newest refunds of a charge."""
+    mine = [snapshot(refund) for refund in store.newest_first("refund") if refund["charge"] == charge["id"]]
+    return list_page(mine, {}, f"/v1/charges/{charge['id']}/refunds", lambda _: True)
+
+
 # (object, field) -> a field that is left out altogether unless asked for.
 _INCLUDABLE: dict[tuple[str, str], Callable[[Store, JsonObject], JsonObject]] = {
     ("checkout.session", "line_items"): _line_items,
+    ("charge", "refunds"): _refunds,
 }
 
 
@@ -71,11 +84,16 @@ def _expand_field(store: Store, obj: JsonObject, name: str, path: str) -> None:
     if field in _INCLUDABLE:
         obj.setdefault(name, _INCLUDABLE[field](store, obj))
     elif field in EXPANDABLE:
-        value = obj[name]
+        value = obj.get(name)
         if isinstance(value, str):
-            obj[name] = snapshot(store.get(EXPANDABLE[field], value))
+            obj[name] = snapshot(_named(store, EXPANDABLE[field], value))
     elif not isinstance(obj.get(name), dict):
         raise _not_expandable(path)
+
+
+def _named(store: Store, kinds: tuple[str, ...], object_id: str) -> JsonObject:
+    """The object with this id, which is of one of the kinds."""
+    return next(obj for kind in kinds if (obj := store.find(kind, object_id)) is not None)
 
 
 def _not_expandable(path: str, hint: str | None = None) -> StripeError:

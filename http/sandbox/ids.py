@@ -6,7 +6,17 @@ import string
 _ALPHABET = string.ascii_letters + string.digits
 
 # Characters after the prefix. Stripe promises nothing but "up to 255"; these are the lengths in use today.
-_LENGTHS = {"cs_test_a1": 58, "whsec": 32, "req": 14, "prod": 14, "pi_3": 23, "ch_3": 23, "py_3": 23, "txn_3": 23}
+_LENGTHS = {
+    "cs_test_a1": 58,
+    "whsec": 32,
+    "req": 14,
+    "prod": 14,
+    "pi_3": 23,
+    "ch_3": 23,
+    "py_3": 23,
+    "re_3": 23,
+    "txn_3": 23,
+}
 
 
 def random_text(length: int) -> str:

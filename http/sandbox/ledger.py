@@ -42,10 +42,21 @@ _CHARGE_FIELDS = [
     "refunded",
     "status",
 ]
+_REFUND_FIELDS = [
+    "id",
+    "amount",
+    "charge",
+    "created",
+    "currency",
+    "metadata",
+    "payment_intent",
+    "reason",
+    "status",
+]
 
 
 def ledger(sandbox: Sandbox) -> JsonObject:
-    """Every session, payment and charge, oldest first, the events by type, and the calls by route."""
+    """Every session, payment, charge and refund, oldest first, the events by type, and the calls by route."""
     store = sandbox.store
     events: dict[str, int] = {}
     for event in store.oldest_first("event"):
@@ -62,6 +73,14 @@ def ledger(sandbox: Sandbox) -> JsonObject:
         ],
         "payment_intents": [_pick(intent, _INTENT_FIELDS) for intent in store.oldest_first("payment_intent")],
         "charges": [_pick(charge, _CHARGE_FIELDS) for charge in store.oldest_first("charge")],
+        "refunds": [
+            {
+                **_pick(refund, _REFUND_FIELDS),
+                "failure_reason": refund.get("failure_reason"),
+                "idempotency_key": store.refunds[refund["id"]].idempotency_key,
+            }
+            for refund in store.oldest_first("refund")
+        ],
         "events": events,
         "calls": dict(sandbox.calls),
         "replays": dict(sandbox.replays),

@@ -125,6 +125,7 @@ def _ask_for_authentication(sandbox: Sandbox, session: JsonObject, intent: JsonO
 
 def _charge_card(sandbox: Sandbox, session: JsonObject, intent: JsonObject, card: TestCard) -> Result:
     charge = _new_charge(sandbox, intent)
+    sandbox.store.cards[charge["id"]] = card
     if card.authentication:
         charge["payment_method_details"]["card"]["three_d_secure"] = authenticated()
     if card.decline is not None:

@@ -15,6 +15,7 @@ from paywindow.sandbox import (
     resource_checkout,
     resource_events,
     resource_payments,
+    resource_refunds,
     resource_webhooks,
 )
 from paywindow.sandbox.authentication import api_key
@@ -38,6 +39,7 @@ ROUTER = Router(
         *resource_checkout.ROUTES,
         *resource_events.ROUTES,
         *resource_payments.ROUTES,
+        *resource_refunds.ROUTES,
         *resource_webhooks.ROUTES,
     ]
 )

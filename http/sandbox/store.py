@@ -7,7 +7,7 @@ the buyer's card) is kept beside them.
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from paywindow.sandbox.cards import TestCard
+from paywindow.sandbox.cards import RefundCourse, TestCard
 from paywindow.sandbox.errors import no_such
 from paywindow.sandbox.jsontypes import JsonObject
 
@@ -23,6 +23,15 @@ class CheckoutPrivate:
     idempotency_key: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class RefundPrivate:
+    """What a refund carries out of sight."""
+
+    idempotency_key: str | None
+    course: RefundCourse
+    """What time will do to it."""
+
+
 @dataclass(slots=True)
 class EndpointPrivate:
     """A webhook endpoint's signing secrets, newest first; two while one is being rolled."""
@@ -36,6 +45,9 @@ class Store:
 
     _objects: dict[str, dict[str, JsonObject]] = field(default_factory=dict)
     checkouts: dict[str, CheckoutPrivate] = field(default_factory=dict)
+    cards: dict[str, TestCard] = field(default_factory=dict)
+    """The test card behind each card charge."""
+    refunds: dict[str, RefundPrivate] = field(default_factory=dict)
     endpoints: dict[str, EndpointPrivate] = field(default_factory=dict)
 
     def add(self, obj: JsonObject) -> JsonObject:
@@ -62,6 +74,8 @@ class Store:
         """Forget everything."""
         self._objects.clear()
         self.checkouts.clear()
+        self.cards.clear()
+        self.refunds.clear()
         self.endpoints.clear()
 
     def newest_first(self, kind: str) -> Iterator[JsonObject]:

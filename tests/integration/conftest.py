@@ -176,10 +176,31 @@ class Shop:
         found: dict[str, Any] = answer.json()
         return found
 
+    def look(self, path: str) -> dict[str, Any]:
+        """Read from the sandbox's control API."""
+        found: dict[str, Any] = requests.get(f"{self.sandbox.url}/_sandbox/{path}", timeout=30).json()
+        return found
+
     def ledger(self) -> dict[str, Any]:
         """What really happened at Stripe."""
-        found: dict[str, Any] = requests.get(f"{self.sandbox.url}/_sandbox/ledger", timeout=30).json()
-        return found
+        return self.look("ledger")
+
+    def await_hold(self) -> None:
+        """Wait until Stripe holds a request or a reply, as a fault told it to."""
+        while not self.look("holds")["holds"]:
+            threading.Event().wait(0.01)
+
+    def open_page_elsewhere(self, metadata: dict[str, str], amount_minor: int = 900) -> dict[str, Any]:
+        """Have another program of the same Stripe account open a Checkout page."""
+        price = {"currency": "usd", "unit_amount": amount_minor, "product_data": {"name": "Something else"}}
+        params = {
+            "mode": "payment",
+            "success_url": "https://elsewhere.example",
+            "line_items": [{"quantity": 1, "price_data": price}],
+            "metadata": metadata,
+            "payment_intent_data": {"metadata": metadata},
+        }
+        return runtime.runtime().gateway.create_checkout(params, str(uuid.uuid4()))
 
     def fault(self, kind: str, **more: Any) -> None:
         """Break the next matching request."""

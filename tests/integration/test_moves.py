@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import peewee
+import psycopg2
 import pytest
 
 from paywindow.embedded import EmbeddedPostgres
@@ -27,13 +28,14 @@ TO_CANCELED = ("canceled", "payment.canceled", "auction.released")
 TO_COMPLETED = ("completed", "payment.completed")
 TO_FAILED = ("failed", "payment.failed")
 REFUSED = ("failed", "payment.failed", "auction.released")
+TO_PENDING = ("pending",)
 TO_PROCESSING = ("processing", "payment.processing")
 
 # What each event does to a row in each status: a move is the new status and what the marketplace is told.
 EXPECTED: dict[str, tuple[Any, ...]] = {
-    "page_opened": (STAY, PAST, PAST, PAST, PAST, PAST),
-    "page_refused": (REFUSED, PAST, PAST, PAST, PAST, PAST),
-    "submitted": (TO_PROCESSING, PAST, TO_PROCESSING, PAST, HOLD, HOLD),
+    "page_opened": (STAY, PAST, STAY, PAST, PAST, PAST),
+    "page_refused": (REFUSED, PAST, REFUSED, PAST, PAST, PAST),
+    "submitted": (TO_PROCESSING, PAST, TO_PROCESSING, PAST, TO_PROCESSING, HOLD),
     "paid": (TO_COMPLETED, TO_COMPLETED, TO_COMPLETED, PAST, TO_COMPLETED, HOLD),
     "paid_late": (HOLD,) * 6,
     "paid_twice": (HOLD,) * 6,
@@ -41,8 +43,15 @@ EXPECTED: dict[str, tuple[Any, ...]] = {
     "paid_canceled": (HOLD,) * 6,
     "declined": (TO_FAILED, STAY, STAY, STAY, STAY, STAY),
     "confirmation_failed": (TO_FAILED, TO_FAILED, PAST, PAST, PAST, PAST),
-    "page_expired": (TO_EXPIRED, PAST, TO_EXPIRED, PAST, PAST, PAST),
+    "window_closed": (TO_EXPIRED, PAST, TO_EXPIRED, PAST, PAST, PAST),
+    "page_rolled": (STAY, PAST, PAST, PAST, PAST, PAST),
+    "retried": ("not_failed", "payment_processing", TO_PENDING, "already_paid", "session_expired", "session_canceled"),
+    "retries_used_up": (PAST, PAST, STAY, PAST, PAST, PAST),
+    "grant_retry": ("not_failed", "payment_processing", STAY, "already_paid", "session_expired", "session_canceled"),
     "cancel": (TO_CANCELED, "payment_processing", TO_CANCELED, "already_paid", "session_expired", PAST),
+    "expire": (TO_EXPIRED, "payment_processing", TO_EXPIRED, "already_paid", PAST, "session_canceled"),
+    "extend": (STAY, STAY, STAY, "already_paid", "session_expired", "session_canceled"),
+    "reopen": ("session_open", "payment_processing", "session_open", "already_paid", TO_PENDING, "session_canceled"),
 }
 EXPECTED_HELD: dict[str, str] = {
     "page_opened": PAST,
@@ -55,8 +64,15 @@ EXPECTED_HELD: dict[str, str] = {
     "paid_canceled": HOLD,
     "declined": STAY,
     "confirmation_failed": STAY,
-    "page_expired": PAST,
+    "window_closed": PAST,
+    "page_rolled": PAST,
+    "retried": "session_held",
+    "retries_used_up": PAST,
+    "grant_retry": "session_held",
     "cancel": "session_held",
+    "expire": "session_held",
+    "extend": "session_held",
+    "reopen": "session_held",
 }
 
 
@@ -67,10 +83,12 @@ def sent() -> list[Any]:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def books(postgres: EmbeddedPostgres, _migrated_template: str, sent: list[Any]) -> Iterator[None]:
+def books(postgres: EmbeddedPostgres, _migrated_template: str, sent: list[Any]) -> Iterator[str]:
     """One database for the module: each test uses sessions of its own."""
-    db.connect(postgres.create_database("moves", template=_migrated_template), 10, sent.append)
-    yield
+    postgres.start()
+    url = postgres.create_database("moves", template=_migrated_template)
+    db.connect(url, 10, lambda message, delay=None: sent.append(message))
+    yield url
     db.disconnect()
     postgres.drop_database("moves")
 
@@ -89,6 +107,7 @@ def new_session(status: str = "pending", *, held: bool = False) -> PaymentSessio
             status=status,
             attempt_number=1,
             expires_at=AT + timedelta(days=1),
+            due_at=AT + timedelta(days=1),
             hold_reason="paid_late" if held else None,
             hold_since=AT if held else None,
             released_at=AT if status in ("expired", "canceled") else None,
@@ -112,15 +131,20 @@ def written(session: PaymentSession) -> tuple[list[Transition], list[str], list[
         transitions = list(Transition.select().where(Transition.session == session.id).order_by(Transition.id))
         told = [
             row.type
-            for row in Notification.select().where(Notification.session == session.id).order_by(Notification.type.desc())
+            for row in Notification.select()
+            .where(Notification.session == session.id)
+            .order_by(Notification.type.desc())
         ]
-        ids = [str(session.id), *(str(row.id) for row in Notification.select().where(Notification.session == session.id))]
+        ids = [
+            str(session.id),
+            *(str(row.id) for row in Notification.select().where(Notification.session == session.id)),
+        ]
         outbox = [row.actor for row in Outbox.select().order_by(Outbox.id) if any(i in row.arguments for i in ids)]
     return transitions, told, outbox
 
 
 def happen(session: PaymentSession, event: str, **changes: Any) -> None:
-    if event == "paid" and session.status not in ("canceled",) and session.hold_reason is None:
+    if event == "paid" and session.status != "canceled" and session.hold_reason is None:
         changes |= {"completed_at": AT, "released_at": None}
     cause = Cause("service:shop", AT + timedelta(minutes=1), why="because", stripe_event_id="evt_1")
     with transaction():
@@ -131,12 +155,12 @@ def test_the_expectations_cover_every_event() -> None:
     assert set(EXPECTED) == set(EXPECTED_HELD) == {event.value for event in Event}
 
 
-@pytest.mark.parametrize(("event", "status"), itertools.product(EXPECTED, COLUMNS))
+@pytest.mark.parametrize(("event", "status"), list(itertools.product(EXPECTED, COLUMNS)))
 def test_an_event_writes_what_its_cell_says(event: str, status: str) -> None:
     check(event, status, EXPECTED[event][COLUMNS.index(status)], held=False)
 
 
-@pytest.mark.parametrize(("event", "status"), itertools.product(EXPECTED, COLUMNS))
+@pytest.mark.parametrize(("event", "status"), list(itertools.product(EXPECTED, COLUMNS)))
 def test_an_event_of_a_held_session_writes_what_its_cell_says(event: str, status: str) -> None:
     check(event, status, EXPECTED_HELD[event], held=True)
 
@@ -160,7 +184,9 @@ def check(event: str, status: str, expected: Any, *, held: bool) -> None:
         assert after.__data__ == before.__data__
         assert (transitions, told, outbox) == ([], [], [])
         return
-    to, *announced = expected if isinstance(expected, tuple) else (status, *(["payment.held"] if expected == HOLD else []))
+    to, *announced = (
+        expected if isinstance(expected, tuple) else (status, *(["payment.held"] if expected == HOLD else []))
+    )
     hold = before.hold_reason or (event if expected == HOLD else None)
     (row,) = transitions
     assert (after.status, after.version, after.hold_reason) == (to, 2, hold)
@@ -228,7 +254,7 @@ def test_of_many_moves_at_once_exactly_one_wins_and_the_losers_change_nothing() 
         else:
             results.append(event)
 
-    threads = [threading.Thread(target=race, args=(event,)) for event in ["declined", "page_expired"] * 4]
+    threads = [threading.Thread(target=race, args=(event,)) for event in ["declined", "window_closed"] * 4]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -250,7 +276,7 @@ def test_moves_under_the_sessions_lock_wait_for_each_other_and_see_what_the_firs
             assert found is not None
             answers.append(moves.apply(found, Event(event), Cause("stripe", AT)).kind)
 
-    threads = [threading.Thread(target=move, args=("page_expired",)) for _ in range(6)]
+    threads = [threading.Thread(target=move, args=("window_closed",)) for _ in range(6)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -267,31 +293,19 @@ def test_the_session_in_hand_is_brought_up_to_date() -> None:
     assert session.__data__ == load(session).__data__
 
 
-def test_a_lock_goes_with_its_connection_whatever_happens() -> None:
+def test_the_lock_of_a_dead_worker_is_free(books: str) -> None:
     session = new_session("pending")
-    with db.database.connection_context():
-        db.database.begin()
-        moves.lock_auction(session.auction_id)
-        pid = db.database.execute_sql("SELECT pg_backend_pid()").fetchone()[0]
-        kill(pid)
-        with pytest.raises(peewee.DatabaseError):
-            db.database.execute_sql("SELECT 1")
-        db.database.rollback() if False else db.database.obj._state.reset()
+    dying = psycopg2.connect(books)
+    with dying.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", (session.auction_id.int >> 65,))
+
+    with transaction():
+        db.database.execute_sql("SELECT pg_terminate_backend(%s)", (dying.info.backend_pid,))
 
     with transaction():
         assert moves.lock_session(session.id) is not None
-
-
-def kill(pid: int) -> None:
-    """End another backend, as a crash of its worker would."""
-    thread = threading.Thread(target=_terminate, args=(pid,))
-    thread.start()
-    thread.join()
-
-
-def _terminate(pid: int) -> None:
-    with transaction():
-        db.database.execute_sql("SELECT pg_terminate_backend(%s)", (pid,))
+    with pytest.raises(psycopg2.OperationalError):
+        dying.cursor().execute("SELECT 1")
 
 
 def test_an_unknown_session_is_none() -> None:

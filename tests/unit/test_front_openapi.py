@@ -1,7 +1,10 @@
 """The OpenAPI document: complete, and true to the routes and models."""
 
+import json
 import re
 from typing import Any
+
+from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from paywindow import jsons
 from paywindow.front.app import build
@@ -12,7 +15,9 @@ SETTINGS = Settings(
     redis_url="redis://127.0.0.1:1/0", public_url="http://127.0.0.1:1", buyer_token_secrets=("token-secret",)
 )
 #: Routes that are for people or tools, not for callers of the API.
-NOT_API = {"/pay/{id}", "/openapi.json", "/static"}
+NOT_API = {"/pay/{id}", "/pay/{id}/retry", "/openapi.json", "/static"}
+
+OVERRIDES = {"expire": "Override", "extend": "MoveDeadline", "reopen": "MoveDeadline", "grant-retry": "Override"}
 
 
 def references(value: Any) -> set[str]:
@@ -27,6 +32,44 @@ def test_every_route_of_the_api_is_described_and_nothing_else() -> None:
     }
     described = {(method, path) for path, methods in document()["paths"].items() for method in methods}
     assert described == {(method, path) for method, path in routes if path not in NOT_API}
+
+
+def test_the_document_is_valid_openapi() -> None:
+    problems = list(OpenAPIV31SpecValidator(json.loads(jsons.dumps(document()))).iter_errors())
+    assert problems == []
+
+
+def test_every_override_is_described_with_its_body_and_its_refusals() -> None:
+    for name, model in OVERRIDES.items():
+        operation = document()["paths"][f"/payments/checkout/{{id}}/{name}"]["post"]
+        assert operation["security"] == [{"serviceKey": []}]
+        assert operation["requestBody"]["required"] is True
+        assert references(operation["requestBody"]) == {f"#/components/schemas/{model}"}
+        assert {"200", "202", "401", "403", "404", "409", "422"} <= set(operation["responses"])
+        assert "`already_paid`" in operation["responses"]["409"]["description"]
+    assert (
+        "`auction_taken`"
+        in document()["paths"]["/payments/checkout/{id}/reopen"]["post"]["responses"]["409"]["description"]
+    )
+
+
+def test_a_retry_and_the_window_are_open_to_the_buyer() -> None:
+    both = [{"serviceKey": []}, {"buyerToken": []}]
+    retry = document()["paths"]["/payments/retry/{id}"]["post"]
+    window = document()["paths"]["/payments/checkout/{id}/window"]["get"]
+    outcome = document()["paths"]["/payments/operations/{id}"]["get"]
+    assert retry["security"] == window["security"] == outcome["security"] == both
+    assert retry["requestBody"]["required"] is False
+    for code in ("not_failed", "retry_limit_reached", "retry_under_way", "session_expired", "already_paid"):
+        assert f"`{code}`" in retry["responses"]["409"]["description"]
+    state = document()["components"]["schemas"]["WindowState"]
+    assert set(state["required"]) == {"expiresAt", "remainingMs", "serverNow", "closing"}
+
+
+def test_moments_and_limits_are_described() -> None:
+    fields = document()["components"]["schemas"]["MoveDeadline"]["properties"]
+    assert fields["until"]["anyOf"][0] == {"type": "string", "format": "date-time"}
+    assert fields["minutes"]["anyOf"][0] == {"type": "integer", "minimum": 1, "maximum": 43_200}
 
 
 def test_every_reference_leads_somewhere() -> None:

@@ -6,13 +6,16 @@ from typing import Any
 import pytest
 
 from paywindow.front import rendering
+from paywindow.settings import Settings
 
+SETTINGS = Settings(payment_status_poll_seconds=7, payment_timer_skew_threshold_ms=900)
+HOUR_MS = 3_600_000
 ID = "7b0f3c1e-2a64-4d3b-9a55-0c6c0d8a1f01"
 URL = "https://checkout.stripe.com/c/pay/cs_test_1"
 RECEIPT = {"id": "7b0f3c1e-2a64-4d3b-9a55-0c6c0d8a1f09", "number": "R-2026-000001", "ready": True, "downloadUrl": "x"}
 
 
-def snapshot(receipt: Any = None, **changes: Any) -> dict[str, Any]:
+def snapshot(receipt: Any = None, retry: Any = None, **changes: Any) -> dict[str, Any]:
     session = {
         "id": ID,
         "status": "pending",
@@ -27,11 +30,18 @@ def snapshot(receipt: Any = None, **changes: Any) -> dict[str, Any]:
         "hold": None,
         **changes,
     }
-    return {"paymentSession": session, "transaction": None, "receipt": receipt}
+    return {"paymentSession": session, "retry": retry, "transaction": None, "receipt": receipt}
 
 
-def html(receipt: Any = None, **changes: Any) -> str:
-    return rendering.payment_page(snapshot(receipt, **changes), etag="7-buyer", root="")
+def html(receipt: Any = None, *, root: str = "", remaining_ms: int = HOUR_MS, **changes: Any) -> str:
+    found = snapshot(receipt, **changes)
+    return rendering.payment_page(found, etag="7-buyer", root=root, remaining_ms=remaining_ms, settings=SETTINGS)
+
+
+TRIES = {"count": 1, "left": 2, "canRetry": True, "retryAt": "2026-11-23T10:35:00Z"}
+NO_TRIES = {"count": 3, "left": 0, "canRetry": False, "retryAt": None}
+DEAD_PAGE = {"status": "failed", "stripeCheckoutUrl": None}
+PRESS = f'<form id="way-to-pay" method="post" action="/pay/{ID}/retry">'
 
 
 def test_an_open_page_shows_item_amount_deadline_and_the_way_to_pay() -> None:
@@ -79,13 +89,72 @@ def test_each_state_has_its_words(changes: dict[str, Any], headline: str) -> Non
     ],
 )
 def test_who_must_not_pay_gets_no_button_even_if_there_is_a_page(changes: dict[str, Any]) -> None:
-    assert URL not in html(**changes)
+    text = html(retry=TRIES, **changes)
+    assert URL not in text
+    assert "<button" not in text
+    assert "countdown" not in text
 
 
 def test_a_declined_buyer_learns_why_and_can_try_again() -> None:
     text = html(status="failed", failure={"code": "card_declined", "message": "The card was declined."})
     assert "The card was declined." in text
     assert URL in text
+
+
+def test_a_failed_payment_whose_page_is_dead_can_be_tried_again() -> None:
+    text = html(retry=TRIES, **DEAD_PAGE)
+    assert PRESS in text
+    assert "Tries left: 2." in text
+    assert "Pay before" in text
+    assert 'id="countdown"' in text
+
+
+def test_while_its_page_lives_a_failed_payment_is_paid_there_and_costs_no_try() -> None:
+    text = html(status="failed", retry=TRIES)
+    assert URL in text
+    assert "/retry" not in text
+    assert "Tries left" not in text
+
+
+def test_without_tries_there_is_no_button_and_no_time_to_watch() -> None:
+    text = html(retry=NO_TRIES, **DEAD_PAGE)
+    assert "There are no tries left" in text
+    assert 'class="button"' not in text
+    assert "countdown" not in text
+    assert "Pay before" not in text
+
+
+def test_only_a_failed_payment_can_be_tried_again_whatever_the_snapshot_says() -> None:
+    assert "/retry" not in html(stripeCheckoutUrl=None, retry=TRIES)
+
+
+def test_the_countdown_starts_with_what_the_server_says_and_knows_how_often_to_ask() -> None:
+    text = html(remaining_ms=61_500)
+    assert 'data-remaining-ms="61500"' in text
+    assert 'data-skew-ms="900"' in text
+    assert 'data-poll-seconds="7"' in text
+    assert f'data-window="/payments/checkout/{ID}/window"' in text
+
+
+def test_the_countdown_is_a_timer_that_screen_readers_do_not_repeat_every_second() -> None:
+    text = html()
+    timer = text[text.index('<span id="countdown"') :].partition(">")[0]
+    assert 'role="timer"' in timer  # silent by its role (WAI-ARIA 1.2: its aria-live is off)
+    assert "aria-live" not in timer
+    assert 'id="countdown-news" role="status"' in text
+
+
+def test_without_javascript_there_is_no_empty_countdown_but_the_deadline() -> None:
+    text = html()
+    assert '<p class="countdown" hidden>' in text
+    assert "24 November 2026, 10:30 UTC" in text
+
+
+@pytest.mark.parametrize("changes", [{"status": "expired", "stripeCheckoutUrl": None}, {"closing": True}])
+def test_a_closed_window_says_when_it_closed(changes: dict[str, Any]) -> None:
+    text = html(remaining_ms=0, **changes)
+    assert "Was to be paid before" in text
+    assert "24 November 2026, 10:30 UTC" in text
 
 
 def test_a_paid_page_links_the_receipt_once_it_is_stored() -> None:
@@ -103,7 +172,7 @@ def test_a_paid_page_links_the_receipt_once_it_is_stored() -> None:
         ({}, None, True),
         ({"status": "completed"}, None, True),
         ({"status": "completed"}, RECEIPT, False),
-        ({"status": "expired"}, None, False),
+        ({"status": "expired"}, None, True),
         ({"status": "canceled"}, None, False),
     ],
 )
@@ -126,6 +195,8 @@ def test_only_a_web_address_becomes_a_link(url: str) -> None:
 
 
 def test_links_carry_the_path_under_which_the_front_end_is_public() -> None:
-    text = rendering.payment_page(snapshot(), etag="1-buyer", root="/wins")
+    text = html(root="/wins", retry=TRIES, **DEAD_PAGE)
     assert 'href="/wins/static/pay.css"' in text
+    assert f'action="/wins/pay/{ID}/retry"' in text
+    assert f'data-window="/wins/payments/checkout/{ID}/window"' in text
     assert f'data-status="/wins/payments/checkout/{ID}/status"' in text

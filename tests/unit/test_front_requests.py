@@ -182,8 +182,8 @@ def test_a_foreign_return_url_is_refused(field: str, url: Any) -> None:
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("windowMinutes", 29),
-        ("windowMinutes", 1441),
+        ("windowMinutes", 0),
+        ("windowMinutes", 43_201),
         ("windowMinutes", "60"),
         ("windowMinutes", True),
         ("latePolicy", "keep"),
@@ -205,7 +205,7 @@ def test_all_broken_rules_are_reported_at_once() -> None:
             "platformFee": -1,
             "returnUrl": "https://evil.example",
             "locale": "?",
-            "windowMinutes": 5,
+            "windowMinutes": 0,
             "colour": "red",
         }
     )
@@ -221,7 +221,7 @@ def test_all_broken_rules_are_reported_at_once() -> None:
     ]
     assert rules["buyerId"] == "is required"
     assert rules["colour"] == "is not a known field"
-    assert rules["windowMinutes"] == "must be at least 30"
+    assert rules["windowMinutes"] == "must be at least 1"
 
 
 def test_no_rule_repeats_the_value_that_broke_it() -> None:
@@ -242,6 +242,90 @@ def test_a_reason_for_canceling_may_be_left_out_and_has_rules() -> None:
         requests.cancel_checkout({"reason": "a\x00"})
     with pytest.raises(Problem):
         requests.cancel_checkout({"why": "unsold"})
+
+
+@pytest.mark.parametrize("minutes", [1, 29, 30, 1440, 1441, 43_200])
+def test_a_window_lasts_from_a_minute_to_thirty_days(minutes: int) -> None:
+    assert create(windowMinutes=minutes).window_minutes == minutes
+
+
+def broken_move(**body: Any) -> dict[str, str]:
+    with pytest.raises(Problem) as caught:
+        requests.move_deadline(body)
+    assert caught.value.code == "invalid_request"
+    assert all(each["field"] and each["field"] in caught.value.detail for each in caught.value.extra["errors"])
+    return {each["field"]: each["rule"] for each in caught.value.extra["errors"]}
+
+
+def test_a_deadline_is_moved_by_minutes_or_until_a_moment() -> None:
+    by_minutes = requests.move_deadline({"reason": "bank holiday", "minutes": 90})
+    assert by_minutes.command() == {"reason": "bank holiday", "minutes": 90, "until": None}
+    until = requests.move_deadline({"reason": "bank holiday", "until": "2026-11-24T12:30:00+02:00", "minutes": None})
+    assert until.command() == {"reason": "bank holiday", "minutes": None, "until": "2026-11-24T10:30:00+00:00"}
+
+
+def test_a_deadline_cannot_be_moved_both_ways_or_not_at_all() -> None:
+    assert broken_move(reason="x") == {"until": "is required, unless minutes is given"}
+    both = broken_move(reason="x", minutes=5, until="2026-11-24T10:30:00Z")
+    assert both == {"until": "must be left out when minutes is given: only one of the two can be the deadline"}
+
+
+def test_a_move_reports_all_its_broken_rules_at_once() -> None:
+    assert set(broken_move(minutes=5, until="2026-11-24T10:30:00Z")) == {"reason", "until"}
+    assert set(broken_move(minutes=0, until="tomorrow", why="x")) == {"reason", "minutes", "until", "why"}
+    assert set(broken_move(reason="x", minutes=0)) == {"minutes"}
+    assert set(broken_move(reason="x", until="tomorrow")) == {"until"}
+
+
+@pytest.mark.parametrize("minutes", [0, -5, 43_201, 1.5, "60", True])
+def test_a_deadline_moves_by_a_minute_to_thirty_days(minutes: Any) -> None:
+    assert set(broken_move(reason="x", minutes=minutes)) == {"minutes"}
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        "2026-11-24T10:30:00",
+        "2026-11-24",
+        "2026-11-24 10:30:00Z",
+        "2026-11-24T10:30Z",
+        "20261124T103000Z",
+        "2026-W48-2T10:30:00Z",
+        "2026-02-30T10:30:00Z",
+        "2026-11-24T25:30:00Z",
+        "0000-01-01T00:00:00Z",
+        "0001-01-01T00:00:00+23:59",
+        "9999-12-31T23:59:59-23:59",
+        "2026-11-24T10:30:00Z\n",
+        "٢٠٢٦-11-24T10:30:00Z",
+        "tomorrow",
+        "",
+        1_800_000_000,
+        True,
+    ],
+)
+def test_a_moment_is_rfc_3339_with_a_time_zone(moment: Any) -> None:
+    assert set(broken_move(reason="x", until=moment)) == {"until"}
+
+
+@pytest.mark.parametrize("moment", ["2026-11-24T10:30:00Z", "2026-11-24t10:30:00.000z", "2026-11-24T16:00:00+05:30"])
+def test_the_same_moment_is_the_same_request_however_it_is_written(moment: str) -> None:
+    assert requests.move_deadline({"reason": "x", "until": moment}).until == "2026-11-24T10:30:00+00:00"
+
+
+@pytest.mark.parametrize("reason", [None, "", "  ", "x" * 251, "a\x00", 5])
+def test_an_admin_must_say_why(reason: Any) -> None:
+    for validate in (requests.override, requests.move_deadline):
+        with pytest.raises(Problem) as caught:
+            validate({"reason": reason, "minutes": 5} if validate is requests.move_deadline else {"reason": reason})
+        assert [each["field"] for each in caught.value.extra["errors"]] == ["reason"]
+
+
+def test_a_retry_needs_no_reason() -> None:
+    assert requests.retry_payment({}).reason is None
+    assert requests.retry_payment({"reason": "asked by phone"}).reason == "asked by phone"
+    with pytest.raises(Problem):
+        requests.retry_payment({"minutes": 5})
 
 
 @pytest.mark.parametrize("text", ["x", AUCTION.upper(), AUCTION + "\n", AUCTION + "/..", ""])

@@ -31,7 +31,7 @@ def test_every_actor_listens_on_a_queue_that_exists() -> None:
 
 def test_nobody_waits_behind_a_pdf_or_a_sweep() -> None:
     assert ROLES["receipts"] == (Queue.RECEIPTS,)
-    assert ROLES["sweeps"] == (Queue.SWEEPS,)
+    assert not {Queue.SWEEPS, Queue.WINDOWS} & set(ROLES["interactive"])
     assert ACTORS["receipts.render"] == Queue.RECEIPTS
 
 
@@ -44,7 +44,9 @@ def test_an_unknown_actor_has_no_message() -> None:
     "message",
     [
         messages.create_checkout(uuid.uuid4(), "shop", "f" * 64, REQUEST),
-        messages.command("checkout.cancel", uuid.uuid4(), "shop", "f" * 64, {"session_id": str(uuid.uuid4()), "reason": None}),
+        messages.command(
+            "checkout.cancel", uuid.uuid4(), "shop", "f" * 64, {"session_id": str(uuid.uuid4()), "reason": None}
+        ),
         messages.receive_event('{"id": "evt_1"}', datetime(2026, 1, 31, tzinfo=UTC)),
         messages.publish_session(uuid.uuid4()),
         messages.find_operation(uuid.uuid4(), uuid.uuid4(), "shop"),

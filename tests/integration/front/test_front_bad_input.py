@@ -138,7 +138,7 @@ async def test_a_key_without_the_scope_is_a_403(
 
 
 async def test_reading_needs_its_scope_too(front: Any, bearer: Callable[[str], dict[str, str]]) -> None:
-    for path in ("checkout/{}/status", "operations/{}", "receipts/{}", "receipts/{}/download"):
+    for path in ("checkout/{}/status", "checkout/{}/window", "receipts/{}", "receipts/{}/download"):
         response = await front.get(f"/payments/{path.format(uuid.uuid4())}", headers=bearer("pwk_admin-only"))
         await expect(response, 403, "forbidden")
 
@@ -153,7 +153,7 @@ async def test_a_bad_idempotency_key_is_a_400(
 
 
 async def test_a_malformed_id_in_the_path_is_a_404(front: Any, shop: dict[str, str]) -> None:
-    for path in ("checkout/17/status", "operations/17", "receipts/17", "receipts/17/download"):
+    for path in ("checkout/17/status", "checkout/17/window", "operations/17", "receipts/17", "receipts/17/download"):
         await expect(await front.get(f"/payments/{path}", headers=shop), 404, "not_found")
     await expect(await front.post("/payments/checkout/17/cancel", headers=shop), 404, "not_found")
 

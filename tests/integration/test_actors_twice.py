@@ -1,0 +1,246 @@
+"""Every actor run twice leaves the same rows and the same objects at Stripe.
+
+Each case brings a shop to the point where the actor's message would be in the queue, and returns that message. A new actor
+without a case fails here.
+"""
+
+import json
+import uuid
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from dramatiq import Message
+
+from paywindow import clock, ids, messages
+from paywindow.messages import ACTORS, build
+from paywindow.models.tables import CheckoutAttempt, PaymentSession, Receipt
+
+if TYPE_CHECKING:
+    from conftest import Shop
+else:
+    Shop = Any
+
+Case = Callable[[Shop], Message[Any]]
+CASES: dict[str, Case] = {}
+
+
+def case(actor: str) -> Callable[[Case], Case]:
+    """Say how to get a message of the actor."""
+
+    def register(make: Case) -> Case:
+        CASES[actor] = make
+        return make
+
+    return register
+
+
+@case("checkout.create")
+def _create(shop: Shop) -> Message[Any]:
+    return shop.create_message(shop.request(), key="order-1")
+
+
+@case("checkout.open")
+def _open(shop: Shop) -> Message[Any]:
+    shop.fault("500", times=2, path_prefix="/v1/checkout/sessions")
+    with pytest.raises(Exception, match="error"):
+        shop.run(shop.create_message(shop.request()))
+    (attempt,) = shop.rows(CheckoutAttempt)
+    return build("checkout.open", attempt_id=str(attempt.id))
+
+
+@case("checkout.cancel")
+def _cancel(shop: Shop) -> Message[Any]:
+    return _command("checkout.cancel", shop.open_session())
+
+
+@case("checkout.close_page")
+def _close_page(shop: Shop) -> Message[Any]:
+    return build("checkout.close_page", attempt_id=str(shop.attempt(shop.open_session()).id))
+
+
+@case("payment.retry")
+def _retry(shop: Shop) -> Message[Any]:
+    return _command("payment.retry", _declined(shop))
+
+
+@case("payment.grant_retry")
+def _grant(shop: Shop) -> Message[Any]:
+    return _command("payment.grant_retry", _declined(shop))
+
+
+@case("window.expire")
+def _expire(shop: Shop) -> Message[Any]:
+    return _command("window.expire", shop.open_session())
+
+
+@case("window.extend")
+def _extend(shop: Shop) -> Message[Any]:
+    return _command("window.extend", shop.open_session(), minutes=60, until=None)
+
+
+@case("window.reopen")
+def _reopen(shop: Shop) -> Message[Any]:
+    return _command("window.reopen", _overdue(shop, close=True), minutes=60, until=None)
+
+
+@case("window.due")
+def _due(shop: Shop) -> Message[Any]:
+    return build("window.due", session_id=str(_overdue(shop).id))
+
+
+@case("operations.find")
+def _find(shop: Shop) -> Message[Any]:
+    shop.create(key="order-1")
+    return messages.find_operation(uuid.uuid4(), ids.operation_id("shop", "order-1"), "shop")
+
+
+@case("events.receive")
+def _receive(shop: Shop) -> Message[Any]:
+    shop.pay(shop.open_session())
+    return messages.receive_event(json.dumps(shop.event("checkout.session.completed")), clock.now())
+
+
+@case("events.handle")
+def _handle(shop: Shop) -> Message[Any]:
+    event = json.loads(_receive(shop).kwargs["body"])
+    shop.deliver_event(event, times=1)
+    shop.run(shop.queue.messages.popleft())
+    return build("events.handle", event_id=event["id"])
+
+
+@case("publish.session")
+def _publish_session(shop: Shop) -> Message[Any]:
+    return messages.publish_session(shop.open_session().id)
+
+
+@case("publish.operation")
+def _publish_operation(shop: Shop) -> Message[Any]:
+    shop.run(shop.create_message(shop.request()))
+    return shop.take("publish.operation")
+
+
+@case("notifications.deliver")
+def _deliver(shop: Shop) -> Message[Any]:
+    return _queued(shop, "notifications.deliver")
+
+
+@case("analytics.track")
+def _track(shop: Shop) -> Message[Any]:
+    return _queued(shop, "analytics.track")
+
+
+@case("receipts.issue")
+def _issue(shop: Shop) -> Message[Any]:
+    return _queued(shop, "receipts.issue")
+
+
+@case("receipts.render")
+def _render(shop: Shop) -> Message[Any]:
+    shop.run(_queued(shop, "receipts.issue"))
+    return shop.take("receipts.render")
+
+
+@case("receipts.locate")
+def _locate(shop: Shop) -> Message[Any]:
+    shop.run(_queued(shop, "receipts.issue"))
+    (receipt,) = shop.rows(Receipt)
+    return messages.locate_receipt(uuid.uuid4(), receipt.id, None)
+
+
+@case("sweeps.outbox")
+def _sweep_outbox(shop: Shop) -> Message[Any]:
+    _queued(shop, "publish.session")
+    shop.pass_time(minutes=1)
+    return build("sweeps.outbox")
+
+
+@case("sweeps.inbox")
+def _sweep_inbox(shop: Shop) -> Message[Any]:
+    shop.pay(shop.open_session())
+    shop.tell("charge.succeeded")
+    shop.pass_time(minutes=1)
+    return build("sweeps.inbox")
+
+
+@case("sweeps.attempts")
+def _sweep_attempts(shop: Shop) -> Message[Any]:
+    _open(shop)
+    shop.pass_time(minutes=1)
+    return build("sweeps.attempts")
+
+
+@case("sweeps.windows")
+def _sweep_windows(shop: Shop) -> Message[Any]:
+    _overdue(shop)
+    return build("sweeps.windows")
+
+
+@case("sweeps.window_mirror")
+def _sweep_window_mirror(shop: Shop) -> Message[Any]:
+    shop.open_session()
+    return build("sweeps.window_mirror")
+
+
+def _command(actor: str, session: PaymentSession, **more: Any) -> Message[Any]:
+    request = {"session_id": str(session.id), "reason": "because", **more}
+    return messages.command(actor, uuid.uuid4(), "shop", ids.fingerprint(actor, request), request)
+
+
+def _declined(shop: Shop) -> PaymentSession:
+    session = shop.open_session()
+    shop.pay(session, card="4000000000000002")
+    shop.deliver()
+    return session
+
+
+def _overdue(shop: Shop, *, close: bool = False) -> PaymentSession:
+    session = shop.open_session(window_minutes=60)
+    shop.pass_time(hours=1)
+    if close:
+        shop.sweep()
+    return session
+
+
+def _queued(shop: Shop, actor: str) -> Message[Any]:
+    """A follow-up of a payment, just as it lies in the queue."""
+    session = shop.open_session()
+    shop.pay(session)
+    shop.run(messages.receive_event(json.dumps(shop.event("checkout.session.completed")), clock.now()))
+    return shop.take(actor)
+
+
+def test_every_actor_has_a_case() -> None:
+    assert set(CASES) == set(ACTORS)
+
+
+@pytest.mark.parametrize("actor", sorted(ACTORS))
+def test_an_actor_run_twice_leaves_what_one_run_leaves(shop: Shop, actor: str) -> None:
+    message = CASES[actor](shop)
+
+    shop.run(message)
+    once = shop.fingerprint()
+    shop.run(message)
+
+    # A second publication of an outcome is the one thing that a repeated command may ask for.
+    again = shop.fingerprint()
+    assert _without_republication(again) == _without_republication(once)
+
+
+@pytest.mark.parametrize("actor", sorted(ACTORS))
+def test_an_actor_run_twice_at_the_same_moment_leaves_what_one_run_leaves(shop: Shop, actor: str) -> None:
+    message = CASES[actor](shop)
+    shop.together(message, message)
+    shop.work()
+
+    shop.pass_time(minutes=2)
+    shop.sweep()
+    after = shop.fingerprint()
+    assert after["Outbox"] == []
+    assert len([page for page in after["stripe"]["sessions"] if page["status"] == "open"]) <= 1
+    assert len(after["Receipt"]) <= 1
+    assert len([row for row in after["Transaction"] if row["settled_at"]]) <= 1
+
+
+def _without_republication(rows: dict[str, Any]) -> dict[str, Any]:
+    return {**rows, "Outbox": [row for row in rows["Outbox"] if row["actor"] != "publish.operation"]}

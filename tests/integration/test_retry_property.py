@@ -1,0 +1,580 @@
+"""Whatever a failed payment goes through, it is charged once at most, tried again within limits, and ends explained.
+
+Hypothesis draws the course of one session: cards are declined or pay, buyers click *retry* (also twice at once), time passes and
+the timer retries, messages come twice, late, in another order or never, workers are killed between Stripe's work and their
+commit, and Stripe does the work but answers with an error or not at all. Everything is real but the clock, which
+stands still between steps, and the broker. ``make chaos`` runs many more; a failure there names its seed:
+``make chaos SEED=<seed> RUNS=1``.
+"""
+
+import os
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import requests
+from dramatiq import Message
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
+
+from paywindow import clock, ids, jsons, messages
+from paywindow.actors import runtime
+from paywindow.broker import MAX_RETRIES
+from paywindow.errors import Transient
+from paywindow.models import database as db
+from paywindow.models import retries, snapshots
+from paywindow.models.tables import (
+    CheckoutAttempt,
+    Notification,
+    Operation,
+    Outbox,
+    PaymentSession,
+    StripeEvent,
+    Transaction,
+    Transition,
+)
+from paywindow.sandbox.clock import Clock as SandboxClock
+from paywindow.states import Status
+from stripe import HTTPClient
+
+START = datetime(2026, 1, 31, 10, 30, 0, 250_000, tzinfo=UTC)
+LIMIT = 3
+CHUNK = 100
+SWEEPS = ("sweeps.attempts", "sweeps.inbox", "sweeps.outbox", "sweeps.windows")
+TABLES = "payment_sessions, outbox, stripe_events, receipt_counters"
+
+DECLINES = {
+    "4000000000000002": "generic_decline",
+    "4000000000009995": "insufficient_funds",
+    "4000000000009987": "lost_card",
+    "4000000000009979": "stolen_card",
+    "4000000000000069": "expired_card",
+    "4000000000000127": "incorrect_cvc",
+    "4000000000000119": "processing_error",
+    "4100000000000019": "fraudulent",
+}
+PAYS, ASKS, ASKS_THEN_DECLINES = "4242424242424242", "4000000000003220", "4000008400001629"
+REFUSALS = {
+    "not_failed",
+    "retry_limit_reached",
+    "session_expired",
+    "already_paid",
+    "payment_processing",
+    "retry_under_way",
+    "session_held",
+    "session_closed",
+}
+
+
+class Killed(BaseException):
+    """SIGKILL: nothing of ours may catch it; the transaction rolls back, the message is not acknowledged."""
+
+
+@dataclass
+class Trap:
+    """What an actor meets when it comes, for the ``after``-th time, to ``point``: its end, or other steps in between."""
+
+    point: str
+    after: int
+    steps: list[tuple[Any, ...]] | None
+
+
+class Course:
+    """One payment session, and everything that can happen to it."""
+
+    def __init__(self, shop: Any):
+        self.shop = shop
+        self.http = requests.Session()
+        self.counts: Counter[str] = Counter()
+        self.moment = START
+        self.trap: Trap | None = None
+        self.working = False
+
+    def begin(self, window_minutes: int) -> None:
+        """A new session on an empty database."""
+        self.moment, self.trap, self.working = START, None, False
+        self.shop.queue.messages.clear()
+        self.shop.state.flushdb()
+        self.shop.control("reset")
+        with db.transaction():
+            db.database.execute_sql(f"TRUNCATE {TABLES} CASCADE")
+        self.past: list[Message[Any]] = []
+        self.told: set[str] = set()
+        self.pages: list[str] = []
+        self.clicks: list[Message[Any]] = []
+        self.session_id: uuid.UUID | None = None
+        self.command = self.shop.create_message(self.shop.request(window_minutes=window_minutes))
+        self.counts["runs"] += 1
+        self.run(self.command)
+
+    def follow(self, steps: list[tuple[Any, ...]]) -> None:
+        """Take the steps, and end the course: first everything is settled, then the window runs out."""
+        for step in steps:
+            self.take(step)
+        self.settle()
+        self.check_settled()
+        self.run_out()
+        self.check_end()
+
+    def take(self, step: tuple[Any, ...]) -> None:
+        """One step; afterwards, what must always hold is checked."""
+        self.counts[step[0]] += 1
+        getattr(self, step[0])(*step[1:])
+        self.check_always()
+
+    # Working, and being interrupted
+
+    def run(self, message: Message[Any]) -> None:
+        """Run a message as a worker does: killed, it is delivered again; failed, it is retried a few times."""
+        if message.actor_name == "receipts.render":
+            return  # a matter of its own, and slow
+        self.past.append(message)
+        before, self.working = self.working, True
+        try:
+            self.shop.run(message)
+        except Killed:
+            self.counts["killed"] += 1
+            self.shop.queue.messages.append(message)
+        except Transient:
+            tries = message.options.get("retries", 0)
+            if tries < MAX_RETRIES:
+                self.shop.queue.messages.append(message.copy(options={"retries": tries + 1}))
+        finally:
+            self.working = before
+
+    def at(self, point: str) -> None:
+        """An actor has come to a point at which it can be interrupted."""
+        trap = self.trap
+        if not self.working or trap is None or trap.point != point:
+            return
+        trap.after -= 1
+        if trap.after >= 0:
+            return
+        self.trap = None
+        if trap.steps is None:
+            raise Killed
+        self.counts["interrupted"] += 1
+        self.working = False
+        try:
+            for step in trap.steps:
+                self.take(step)
+        finally:
+            self.working = True
+
+    def meanwhile(self, point: str, after: int, during: tuple[Any, ...], steps: list[tuple[Any, ...]] | None) -> None:
+        """While one step happens, the actor that comes to a point is killed, or other steps get in between."""
+        self.trap = Trap(point, after, steps)
+        self.take(during)
+        self.trap = None
+
+    # Buyers
+
+    def decline(self, page: int, card: str) -> None:
+        """A card is declined on a page that was ever shown."""
+        self._buyer(page, "pay", card=card)
+
+    def fail(self, page: int, card: str) -> None:
+        """A card is declined, and the workers know of it."""
+        self.decline(page, card)
+        self.webhooks("in order")
+
+    def pay(self, page: int) -> None:
+        """A card pays."""
+        self._buyer(page, "pay", card=PAYS)
+
+    def secure(self, page: int, card: str, answer: bool | None) -> None:
+        """A card asks for 3-D Secure, which the buyer passes, fails, or leaves open."""
+        self._buyer(page, "pay", card=card, authenticate=answer)
+
+    def authenticate(self, page: int, passed: bool) -> None:
+        """The buyer comes back from the bank."""
+        self._buyer(page, "authenticate", passed=passed)
+
+    def _buyer(self, page: int, deed: str, **how: Any) -> None:
+        shown = self.pages[-1 - page % len(self.pages)] if self.pages else None
+        found = next((entry for entry in self.ledger()["sessions"] if entry["id"] == shown), None)
+        if found is None or found["status"] != "open" or (deed == "authenticate" and not found["authenticating"]):
+            return
+        self.shop.control(f"checkout/{shown}/{deed}", **how)
+
+    def click(self) -> None:
+        """The buyer asks for another try."""
+        self._command("payment.retry", f"buyer:{self.session_id}")
+
+    def grant(self) -> None:
+        """An admin grants another try."""
+        self._command("payment.grant_retry", "admin")
+
+    def _command(self, actor: str, client: str) -> None:
+        if self.session_id is None:
+            return
+        request = {"session_id": str(self.session_id), "reason": "please"}
+        message = messages.command(actor, uuid.uuid4(), client, ids.fingerprint(actor, request), request)
+        self.clicks.append(message)
+        self.run(message)
+
+    # Time, and messages
+
+    def wait(self, minutes: float) -> None:
+        """Time passes."""
+        self.moment += timedelta(minutes=minutes)
+        self.shop.control("expire-due")
+
+    def timer(self) -> None:
+        """Time passes until the next retry is due, and the sweep finds it."""
+        row = self.row()
+        if row is not None and row.retry_at is not None and row.retry_at > self.moment:
+            self.wait((row.retry_at - self.moment) / timedelta(minutes=1))
+        self.sweep("sweeps.windows")
+        self.work()
+
+    def sweep(self, actor: str) -> None:
+        """A sweep's turn comes."""
+        self.run(messages.build(actor))
+
+    def work(self) -> None:
+        """All queued messages are worked on."""
+        for _ in range(500):
+            if not self.shop.queue.messages:
+                return
+            self.run(self.shop.queue.messages.popleft())
+        raise AssertionError("the queue does not run empty")
+
+    def work_one(self, position: int) -> None:
+        """Any one of the queued messages is worked on: order means nothing."""
+        queue = self.shop.queue.messages
+        if queue:
+            queue.rotate(-(position % len(queue)))
+            self.run(queue.popleft())
+
+    def lose(self, position: int) -> None:
+        """A queued message vanishes."""
+        queue = self.shop.queue.messages
+        if queue:
+            del queue[position % len(queue)]
+
+    def again(self, position: int) -> None:
+        """A message from the past is delivered once more."""
+        self.run(self.past[-1 - position % len(self.past)])
+
+    def wipe(self) -> None:
+        """FLUSHALL."""
+        self.shop.wipe_queue()
+
+    def webhooks(self, how: str) -> None:
+        """The events that nobody was told of yet arrive: in order, backwards, each twice, or only the newest."""
+        new = self.news()
+        for event in {"reversed": new[::-1], "newest": new[-1:]}.get(how, new):
+            self.tell(event, 2 if how == "twice" else 1)
+
+    def tell(self, event: dict[str, Any], times: int = 1) -> None:
+        """The front end takes a webhook, and a worker handles it."""
+        self.told.add(event["id"])
+        self.shop.deliver_event(event, times)
+        self.work()
+
+    # Stripe
+
+    def fault(self, kind: str, times: int, path: str) -> None:
+        """The next calls fail, or their answers are lost."""
+        self.shop.fault(kind, path_prefix="/v1/checkout", path_suffix=path, times=times)
+
+    def mend(self) -> None:
+        """Stripe can be used again."""
+        self.shop.mend()
+
+    # Looking
+
+    def row(self) -> PaymentSession | None:
+        """The session as it is now."""
+        with db.transaction():
+            found: PaymentSession | None = PaymentSession.select().first()
+        return found
+
+    def ledger(self) -> dict[str, Any]:
+        """What really happened at Stripe."""
+        found: dict[str, Any] = self.http.get(f"{self.shop.sandbox.url}/_sandbox/ledger", timeout=30).json()
+        return found
+
+    def news(self) -> list[dict[str, Any]]:
+        """The events that were not delivered, oldest first."""
+        url, found, after = f"{self.shop.sandbox.url}/v1/events", [], {}
+        while True:
+            query = {"limit": 100, **after}
+            body = self.http.get(url, params=query, headers={"Authorization": "Bearer sk_test_shop"}, timeout=30).json()
+            found += body["data"]
+            if not body["has_more"]:
+                return [event for event in reversed(found) if event["id"] not in self.told]
+            after = {"starting_after": found[-1]["id"]}
+
+    # What must hold at every moment
+
+    def check_always(self) -> None:
+        """At most one charge, one payable page, limit+1 attempts; each counted retry is in the trail."""
+        ledger = self.ledger()
+        assert sum(charge["status"] == "succeeded" for charge in ledger["charges"]) <= 1, "charged twice"
+        payable = [page["id"] for page in ledger["sessions"] if page["status"] == "open"]
+        assert len(payable) <= 1, "two pages can be paid"
+        with db.transaction():
+            session = PaymentSession.select().first()
+            attempts = list(CheckoutAttempt.select().order_by(CheckoutAttempt.number))
+            retried = Transition.select().where(Transition.event == "retried").count()
+        if session is None:
+            return
+        self.session_id = session.id
+        assert sum(row.status == "open" for row in attempts) <= 1, "two pages are recorded as open"
+        allowed = LIMIT + session.retries_granted
+        assert session.retry_count == retried <= allowed, f"{session.retry_count} retries, {retried} in the trail"
+        assert sum(row.kind in ("first", "retry") for row in attempts) <= allowed + 1, "more attempts than allowed"
+        assert [row.number for row in attempts] == list(range(1, session.attempt_number + 1))
+        self.pages += [
+            row.stripe_checkout_id for row in attempts if row.status == "open" and row.stripe_checkout_id not in self.pages
+        ]
+
+    # The end
+
+    def settle(self) -> None:
+        """Everything heals; time passes until nothing is left to do."""
+        self.trap = None
+        self.mend()
+        for _ in range(200):
+            with db.transaction():
+                self.told = {row.id for row in StripeEvent.select(StripeEvent.id)}  # others come again
+                answered = {row.id for row in Operation.select().where(Operation.outcome.is_null(False))}
+            for event in self.news():
+                self.tell(event)
+            for message in (self.command, *self.clicks):
+                if uuid.UUID(message.kwargs["operation_id"]) not in answered:
+                    self.run(message)  # its caller asks again
+            for actor in SWEEPS:
+                self.sweep(actor)
+            self.work()
+            self.check_always()
+            left = self._unfinished()
+            if not left:
+                return
+            self.wait(max((min(moment for _, moment in left) - self.moment) / timedelta(minutes=1), 0.001))
+        raise AssertionError(f"never finished: {left}")
+
+    def _unfinished(self) -> list[tuple[str, datetime]]:
+        with db.transaction():
+            parked = list(StripeEvent.select().where(StripeEvent.parked_at.is_null(False)))
+            assert not parked, [(row.type, row.last_error) for row in parked]
+            outbox = Outbox.select().where(Outbox.actor != "receipts.render")
+            events = StripeEvent.select().where(StripeEvent.handled_at.is_null())
+            claimed = CheckoutAttempt.select().where(CheckoutAttempt.status == "claimed")
+            unanswered = Operation.select().where(Operation.outcome.is_null())
+            failed = PaymentSession.select().where(*_WAITS_FOR_A_RETRY)
+            return [
+                *((row.actor, row.next_send_at) for row in outbox),
+                *((f"{row.type}: {row.last_error}", row.next_try_at) for row in events),
+                *((f"attempt {row.number}: {row.last_error}", row.next_try_at) for row in claimed),
+                *((row.kind, self.moment) for row in unanswered),
+                *(("a retry", max(row.retry_at, row.due_at)) for row in failed),
+            ]
+
+    def run_out(self) -> None:
+        """Time passes until the window is closed."""
+        session = self.row()
+        assert session is not None
+        self.wait(max((session.expires_at - self.moment) / timedelta(minutes=1), 0) + 1)
+        self.settle()
+        for _ in range(10):  # the deadline may be asked for again while Stripe was away
+            self.wait(2)
+            self.settle()
+            session = self.row()
+            if session is not None and session.due_at > self.moment:
+                return
+            if session is not None and session.status not in (Status.PENDING, Status.FAILED):
+                return
+
+    def check_settled(self) -> None:
+        """A payable page where there should be one, and none elsewhere; the buyer sees what is true."""
+        session = self.row()
+        assert session is not None
+        payable = [page["id"] for page in self.ledger()["sessions"] if page["status"] == "open"]
+        with db.transaction():
+            attempt = snapshots.current_attempt(session)
+            right = snapshots.snapshot(session, self.shop.settings)
+        shown = jsons.loads(right.service)
+        self.counts[f"settled as {session.status}"] += 1
+        if session.status == Status.PENDING and session.hold_reason is None:
+            assert attempt is not None
+            assert payable == [attempt.stripe_checkout_id], f"pending, and payable is {payable}"
+        elif session.status == Status.FAILED:
+            # The timer has used up all tries, or Stripe refused for good.
+            assert retries.left(session, self.shop.settings) == 0 or session.released_at is not None
+            assert not payable, "no tries are left, yet a page can be paid"
+            assert shown["retry"]["canRetry"] is False
+            assert shown["paymentSession"]["failure"]["code"]
+        elif session.hold_reason is None:
+            assert not payable, f"{session.status}, yet a page can be paid"
+        self._check_published(session, right)
+
+    def _check_published(self, session: PaymentSession, right: Any) -> None:
+        key = f"pw:session:{session.id}"
+        if not self.shop.state.exists(key):
+            self.run(messages.publish_session(session.id))  # as the front end asks for after a wipe
+        found = {name.decode(): value.decode() for name, value in self.shop.state.hgetall(key).items()}
+        assert found == {"v": str(session.version), **{name: str(value) for name, value in right.fields().items()}}
+
+    def check_end(self) -> None:
+        """The session is final, and the books agree with Stripe."""
+        session, ledger = self.row(), self.ledger()
+        assert session is not None
+        charges = {charge["id"]: charge for charge in ledger["charges"]}
+        with db.transaction():
+            booked = list(Transaction.select())
+            trail = list(Transition.select().order_by(Transition.id))
+            reminders = Notification.select().where(Notification.type == "payment.retry_available").count()
+            outcomes = {row.id: jsons.loads(row.outcome) for row in Operation.select()}
+        paid = [charge_id for charge_id, charge in charges.items() if charge["status"] == "succeeded"]
+        assert {row.stripe_charge_id: row.status for row in booked} == {key: c["status"] for key, c in charges.items()}
+        assert all(row.failure_code and row.failure_reason for row in booked if row.status == "failed")
+        assert not any(page["status"] == "open" for page in ledger["sessions"]), "a page outlives the window"
+        settled = [row.stripe_charge_id for row in booked if row.settled_at is not None]
+        if paid and session.hold_reason is None:
+            assert (session.status, settled) == (Status.COMPLETED, paid), "money was lost"
+        elif paid:
+            assert (session.hold_reason, settled) == ("paid_late", []), "money is held without need"
+        else:
+            assert session.status == Status.EXPIRED or session.released_at is not None, f"left {session.status}"
+        assert reminders == sum(row.event == "retried" and row.who == "system:window.due" for row in trail)
+        assert self.clicks == [message for message in self.clicks if self._is_answered(message, outcomes)]
+
+    def _is_answered(self, message: Message[Any], outcomes: dict[uuid.UUID, dict[str, Any]]) -> bool:
+        outcome = outcomes[uuid.UUID(message.kwargs["operation_id"])]
+        assert outcome["status"] == 200 or outcome["body"]["code"] in REFUSALS, outcome
+        return True
+
+
+_WAITS_FOR_A_RETRY = (
+    PaymentSession.status == "failed",
+    PaymentSession.retry_at.is_null(False),
+    PaymentSession.retry_at < PaymentSession.expires_at,
+    PaymentSession.hold_reason.is_null(),
+    PaymentSession.released_at.is_null(),
+)
+
+PAGE = st.sampled_from([0, 0, 0, 1, 2])
+RETRIES = st.sampled_from([("click",), ("click",), ("timer",), ("timer",), ("webhooks", "in order"), ("grant",)])
+MESSAGES = st.one_of(
+    st.just(("work",)),
+    st.tuples(st.just("webhooks"), st.sampled_from(["in order", "reversed", "twice", "newest"])),
+    st.tuples(st.just("again"), st.integers(0, 12)),
+    st.tuples(st.just("sweep"), st.sampled_from(SWEEPS)),
+    st.tuples(st.just("work_one"), st.integers(0, 7)),
+    st.tuples(st.just("lose"), st.integers(0, 7)),
+    st.just(("wipe",)),
+)
+BUYERS = st.one_of(
+    st.tuples(st.just("decline"), PAGE, st.sampled_from(list(DECLINES))),
+    st.tuples(st.just("fail"), PAGE, st.sampled_from(list(DECLINES))),
+    st.tuples(st.just("pay"), PAGE),
+    st.tuples(
+        st.just("secure"), PAGE, st.sampled_from([ASKS, ASKS_THEN_DECLINES]), st.sampled_from([None, True, False])
+    ),
+    st.tuples(st.just("authenticate"), PAGE, st.booleans()),
+)
+STRIPE = st.one_of(
+    st.just(("mend",)),
+    st.tuples(
+        st.just("fault"),
+        st.sampled_from(["500_after_work", "timeout_after_work", "500", "429", "refuse_connection"]),
+        st.integers(1, 6),
+        st.sampled_from(["", "/sessions", "/expire"]),
+    ),
+)
+WAITS = st.tuples(st.just("wait"), st.sampled_from([0.5, 5, 15, 40, 600]))
+BETWEEN = st.lists(
+    st.sampled_from([RETRIES, RETRIES, MESSAGES, BUYERS]).flatmap(lambda kind: kind), min_size=1, max_size=3
+)
+INTERRUPTIONS = st.one_of(
+    st.tuples(
+        st.just("meanwhile"), st.sampled_from(["ask", "answer", "send"]), st.integers(0, 1), RETRIES, BETWEEN
+    ),
+    st.tuples(
+        st.just("meanwhile"), st.sampled_from(["ask", "answer", "send"]), st.integers(0, 1), RETRIES, st.none()
+    ),
+    st.tuples(st.just("meanwhile"), st.just("statement"), st.integers(0, 25), RETRIES, st.none()),
+)
+STEPS = st.sampled_from([RETRIES, RETRIES, MESSAGES, BUYERS, STRIPE, WAITS, INTERRUPTIONS, INTERRUPTIONS]).flatmap(
+    lambda kind: kind
+)
+# A failed payment is what everything here is about: a course is a few rounds, and most rounds begin with one.
+ROUNDS = st.tuples(
+    st.sampled_from([*(("fail", 0, card) for card in DECLINES), ("work",), ("webhooks", "reversed")]),
+    st.lists(STEPS, min_size=1, max_size=4),
+).map(lambda parts: [parts[0], *parts[1]])
+COURSES = st.lists(ROUNDS, min_size=1, max_size=6).map(lambda rounds: [step for each in rounds for step in each])
+WINDOWS = st.sampled_from([1440, 1440, 45, 3000])
+
+
+@pytest.fixture
+def course(make_shop: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> Iterator[Course]:
+    """The shop with its points of interruption laid."""
+    monkeypatch.setattr(HTTPClient, "INITIAL_DELAY", 0)  # the SDK's wait before it asks again
+    shop = make_shop(STRIPE_RATE_LIMIT="10000", PAYMENT_RETRY_LIMIT=str(LIMIT))
+    course = Course(shop)
+    monkeypatch.setattr(clock, "now", lambda: course.moment)
+    monkeypatch.setattr(SandboxClock, "now", lambda _: int(course.moment.timestamp()))
+    gateway, database = runtime.runtime().gateway, db.database.obj
+    ask, execute, send = gateway._ask, database.execute_sql, shop.queue.enqueue
+
+    def asking(*args: Any, **kwargs: Any) -> Any:
+        course.at("ask")
+        answer = ask(*args, **kwargs)
+        course.at("answer")
+        return answer
+
+    def executing(*args: Any, **kwargs: Any) -> Any:
+        course.at("statement")
+        return execute(*args, **kwargs)
+
+    def sending(message: Message[Any], *, delay: int | None = None) -> None:
+        course.at("send")
+        send(message, delay=delay)
+
+    monkeypatch.setattr(gateway, "_ask", asking)
+    monkeypatch.setattr(database, "execute_sql", executing)
+    monkeypatch.setattr(db, "_send", sending)
+    yield course
+    print("\n", dict(course.counts))  # noqa: T201 - what was exercised, for whoever runs with -s
+
+
+def run(course: Course, examples: int, number: int | None = None, **more: Any) -> None:
+    """Run ``examples`` courses, those of the seed ``number`` if one is given."""
+
+    @settings(
+        max_examples=examples,
+        deadline=None,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+        phases=[Phase.generate, Phase.shrink],
+        **more,
+    )
+    @given(WINDOWS, COURSES)
+    def courses(window_minutes: int, steps: list[tuple[Any, ...]]) -> None:
+        course.begin(window_minutes)
+        course.follow(steps)
+
+    (courses if number is None else seed(number)(courses))()
+
+
+def test_every_course_of_a_failed_payment_keeps_the_rules(course: Course) -> None:
+    run(course, 100, derandomize=True)
+
+
+def _seeds() -> list[int]:
+    first, runs = int(os.environ.get("SEED", "1")), int(os.environ.get("RUNS", "0"))
+    return list(range(first, first + -(-runs // CHUNK)))
+
+
+@pytest.mark.skipif("RUNS" not in os.environ, reason="make chaos runs these")
+@pytest.mark.parametrize("number", _seeds())
+def test_every_course_of_a_failed_payment_keeps_the_rules_at_length(course: Course, number: int) -> None:
+    run(course, min(CHUNK, int(os.environ["RUNS"])), number, print_blob=True)
