@@ -32,6 +32,14 @@ run: $(VENV)/ready packages ## Keep the same services up and print their links, 
 test: $(VENV)/ready test-packages ## Run all tests
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
 
+# Every hundred runs have a seed; a failure names it: make chaos SEED=42 RUNS=100
+RUNS ?= 10000
+SEED ?= 1
+
+.PHONY: chaos
+chaos: $(VENV)/ready packages ## Try generated interleavings at length (RUNS=n, SEED=n), and say how many runs and steps it were
+	@RUNS=$(RUNS) SEED=$(SEED) $(BIN)/python -m pytest --numprocesses 2 --quiet -rfEP -k at_length tests/integration $(ARGS)
+
 .PHONY: bench
 bench: $(VENV)/ready packages ## Measure against baselines: a table, and build/bench.json (ROWS=n shrinks, ONLY=name,name selects)
 	@ROWS="$(ROWS)" ONLY="$(ONLY)" PYTHONPATH=tests $(BIN)/python -m benchmarks

@@ -56,7 +56,8 @@ def checkout_expired(context: Context) -> str:
     if attempt is None:
         return FOREIGN
     session = moves.lock_session(attempt.session_id)
-    attempts.close(attempt, context.at)
+    if attempts.close(attempt, context.at):
+        moves.touch(attempt.session_id, context.at)
     if session is None or attempt.number != session.attempt_number or session.status not in PAYABLE:
         return NOTHING
     # Whoever is closing the page right now (a cancel, a sweep) is about to say why; the sweep looks when they have.
@@ -77,6 +78,7 @@ def payment_declined(context: Context) -> str:
         return NOTHING
     code = error.get("decline_code") or error.get("code") or "declined"
     if attempt.number != session.attempt_number:
+        moves.touch(session.id, context.at)
         return APPLIED
     # Told late, of a session that is being paid by other means, a decline is on record and says nothing new.
     payable = session.status in PAYABLE

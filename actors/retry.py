@@ -96,6 +96,7 @@ def _replace(row: Operation, attempt: CheckoutAttempt, page: Checkout | None, ca
         _check(session, cause)
     except Problem as refusal:
         operations.refuse(row, refusal, cause.at)
+        moves.touch(session.id, cause.at)  # its page may have been closed
         return None
     if session.attempt_number != attempt.number:
         raise moves.Stale(f"payment session {session.id} has another page now, which has to be closed first")

@@ -120,15 +120,17 @@ def _carry_out(
     # The deadline may have been moved, or have passed, since the step was chosen.
     if cause.at >= session.expires_at and not still_open:
         _close(session, cause)
-    elif session.status == Status.FAILED and step is Step.GIVE_UP:
-        if retries.left(session, runtime().settings) == 0:  # unless one was granted meanwhile, which is due by now
-            moves.apply(session, Event.RETRIES_USED_UP, cause, due_at=session.expires_at)
+    elif step is Step.GIVE_UP and session.status == Status.FAILED and retries.left(session, runtime().settings) == 0:
+        moves.apply(session, Event.RETRIES_USED_UP, cause, due_at=session.expires_at)
     elif step is Step.RETRY and session.status == Status.FAILED:
         return _retry(session, attempt, page if still_open else None, cause)
     elif session.status == Status.PENDING and not still_open:
         number = session.attempt_number + 1
         moves.apply(session, Event.PAGE_ROLLED, cause, attempt_number=number, due_at=session.expires_at)
         return claim_attempt(session, "roll", cause.at)
+    elif page is not None and not still_open:
+        # The session goes on, because of what came in between: a later deadline, another retry granted.
+        moves.touch(session.id, cause.at)
     return None
 
 
@@ -150,6 +152,7 @@ def _retry(
         PaymentSession.update(retry_at=later, due_at=windows.next_due(session.expires_at, attempt, later)).where(
             PaymentSession.id == session.id
         ).execute()
+        moves.touch(session.id, cause.at)
         return None
     metrics.RETRY_ATTEMPTS.labels("timer").inc()
     successor = None

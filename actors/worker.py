@@ -16,6 +16,7 @@ from paywindow.actors import registry, runtime
 from paywindow.broker import make_broker
 from paywindow.embedded.processes import die_with_parent
 from paywindow.metrics_server import ServeMetrics
+from paywindow.receipts import renderer
 from paywindow.settings import Role, Settings, secret
 
 WATCHDOG_SECONDS = 5
@@ -48,8 +49,17 @@ class Watchdog(Middleware):
                 os.kill(os.getpid(), signal.SIGKILL)
 
 
+class EndRenderers(Middleware):
+    """Ends the renderers that wait for receipts; their folders would stay behind."""
+
+    def after_worker_shutdown(self, broker: Any, worker: Worker) -> None:
+        """Nothing is drawn any more."""
+        del broker, worker
+        renderer.close()
+
+
 settings = Settings.load(Role.WORKER)
 logs.configure(settings.log_level, "worker")
-broker = make_broker(secret(settings.redis_url), Watchdog(), ServeMetrics())
+broker = make_broker(secret(settings.redis_url), Watchdog(), EndRenderers(), ServeMetrics())
 runtime.start(settings, broker)
 registry.declare(broker)

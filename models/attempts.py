@@ -119,11 +119,14 @@ def complete(attempt: CheckoutAttempt, at: datetime) -> bool:
     return changed == 1
 
 
-def close(attempt: CheckoutAttempt, at: datetime) -> None:
-    """The page expired at Stripe, unpaid."""
-    CheckoutAttempt.update(status="closed", closed_at=at).where(
-        CheckoutAttempt.id == attempt.id, CheckoutAttempt.status == "open"
-    ).execute()
+def close(attempt: CheckoutAttempt, at: datetime) -> bool:
+    """The page expired at Stripe, unpaid; false when that was known."""
+    changed: int = (
+        CheckoutAttempt.update(status="closed", closed_at=at)
+        .where(CheckoutAttempt.id == attempt.id, CheckoutAttempt.status == "open")
+        .execute()
+    )
+    return changed == 1
 
 
 def claim_due(at: datetime, limit: int) -> int:

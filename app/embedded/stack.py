@@ -56,8 +56,12 @@ class Stack:
         return self._spawn(name, command, **own)
 
     def stop(self) -> None:
-        """Stop everything: what takes requests first, the services last."""
-        for process in reversed(list(self.processes.values())):
+        """Stop everything: the processes together, then the services that they need."""
+        processes = list(reversed(self.processes.values()))
+        for process in processes:
+            # All at once: each takes a moment to finish what it is doing.
+            process.send_signal(signal.SIGTERM)
+        for process in processes:
             process.stop()
         for service in (self.redis, self.postgres):
             if service is not None:

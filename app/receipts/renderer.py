@@ -101,7 +101,10 @@ class Renderer:
             pdf = b""
         finally:
             os.close(end)
-        return checked_pdf(self._process.poll() or 0, pdf, self._log)
+        pdf = checked_pdf(self._process.poll() or 0, pdf, self._log)
+        if not pdf.rstrip().endswith(b"%%EOF"):
+            raise RenderFailed(f"wkhtmltopdf gave {len(pdf)} bytes of a PDF without its end")
+        return pdf
 
     def _read(self, end: int, deadline: float, timeout_seconds: float) -> bytes:
         """Everything up to the end of the document, or of the process."""
@@ -166,7 +169,9 @@ class _Idle:
 
 
 _idle = _Idle()
-atexit.register(_idle.close)
+#: Ends the renderers that wait. Called when the interpreter ends; a process that ends without its ceremonies (a forked worker)
+#: calls it itself, or leaves their folders behind.
+close = atexit.register(_idle.close)
 
 
 def draw(

@@ -29,11 +29,16 @@ _POLL_SECONDS = 0.05
 _PATIENCE_SECONDS = 180.0
 _HTTP_SECONDS = 60
 
-# Stands before the real wkhtmltopdf: as long as there is a gate (a FIFO), rendering waits at it.
+# Stands before the real wkhtmltopdf: as long as there is a gate (a FIFO), rendering waits at it. A renderer that stays gets a
+# line for each document; those wait there too.
 _GATED_RENDERER = """#!/bin/sh
 folder=$(dirname "$0")
-[ -p "$folder/gate" ] && echo "$$" >> "$folder/waiting" && read -r _ < "$folder/gate"
-exec {program} "$@"
+pass() {{ [ -p "$folder/gate" ] && echo "$$" >> "$folder/waiting" && read -r _ < "$folder/gate"; }}
+if [ "$1" = --read-args-from-stdin ]; then
+    while IFS= read -r line; do pass; printf '%s\\n' "$line"; done | exec {program} "$@"
+else
+    pass; exec {program} "$@"
+fi
 """
 
 

@@ -17,10 +17,11 @@ from typing import Any
 import pytest
 import redis
 import requests
-from dramatiq import Message
+from dramatiq import Message, Worker
 
 from paywindow import clock, ids, jsons, messages
 from paywindow.actors import registry, runtime
+from paywindow.broker import Broker, make_broker
 from paywindow.messages import CheckoutRequest
 from paywindow.models import database as db
 from paywindow.models.tables import (
@@ -37,7 +38,7 @@ from paywindow.models.tables import (
 from paywindow.published import operation_key, session_key
 from paywindow.sandbox.config import SandboxConfig
 from paywindow.sandbox.server import SandboxServer
-from paywindow.settings import Role, Settings
+from paywindow.settings import Role, Settings, secret
 
 CLIENT = "shop"
 
@@ -371,3 +372,49 @@ def make_shop(
 def shop(make_shop: Callable[..., Shop]) -> Shop:
     """A shop with the default settings."""
     return make_shop()
+
+
+class Workers:
+    """Real workers on a real broker, in threads of this process; they leave the drawing of receipts alone."""
+
+    QUEUES = tuple(queue.value for queue in messages.Queue if queue is not messages.Queue.RECEIPTS)
+
+    def __init__(self, settings: Settings):
+        self.broker: Broker = make_broker(secret(settings.redis_url))
+        registry.declare(self.broker)
+        self._worker = Worker(self.broker, queues=set(self.QUEUES), worker_timeout=25, worker_threads=4)
+
+    def start(self) -> None:
+        """Begin to work."""
+        self._worker.start()
+
+    def stop(self) -> None:
+        """End the threads; what they have begun is finished."""
+        self._worker.stop()
+
+    def until(self, condition: Callable[[], Any]) -> Any:
+        """Wait for ``condition`` to give something true, and return that; pytest's own time limit ends a vain wait."""
+        while not (found := condition()):
+            threading.Event().wait(0.02)
+        return found
+
+    def until_idle(self) -> None:
+        """Wait until no message is queued, delayed or being worked on."""
+        self.until(lambda: self.unacknowledged() == 0)
+
+    def unacknowledged(self) -> int:
+        """How many messages the broker has not seen done."""
+        keys = [f"dramatiq:{queue}{kind}.msgs" for queue in self.QUEUES for kind in ("", ".DQ")]
+        return sum(int(self.broker.client.hlen(key)) for key in keys)
+
+
+@pytest.fixture
+def workers(shop: Shop) -> Iterator[Workers]:
+    """Workers that take the shop's messages in place of the test."""
+    found = Workers(shop.settings)
+    runtime.start(shop.settings, found.broker)
+    shop.queue = found.broker  # type: ignore[assignment] # it was standing in for this
+    found.start()
+    yield found
+    found.stop()
+    found.broker.close()

@@ -5,10 +5,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from paywindow import ids, jsons, messages
-from paywindow.errors import StripeUnavailable
-from paywindow.models.tables import Notification, Operation
 from stripe import HTTPClient
+
+from paywindow import clock, ids, jsons, messages
+from paywindow.actors.runtime import runtime
+from paywindow.errors import StripeRefused, StripeUnavailable
+from paywindow.models import database as db
+from paywindow.models.moves import Stale
+from paywindow.models.tables import Notification, Operation, PaymentSession
 
 DECLINED = "4000000000000002"
 NO_FUNDS = "4000000000009995"
@@ -62,12 +66,42 @@ def use_up(shop, session):
 
 def kill_page(shop, session):
     """The page dies at Stripe, and nobody hears of it."""
-    gateway = __import__("paywindow.actors.runtime", fromlist=["runtime"]).runtime().gateway
-    gateway.expire_checkout(shop.checkout_id(session))
+    runtime().gateway.expire_checkout(shop.checkout_id(session))
 
 
 def events_of(shop, session):
     return [row.event for row in shop.transitions(session)]
+
+
+def in_between(monkeypatch, call, step):
+    """After the next ``call`` of the gateway, before its caller goes on, ``step`` happens once."""
+    gateway = runtime().gateway
+    real = getattr(gateway, call)
+
+    def calling(*args: Any) -> Any:
+        answer = real(*args)
+        monkeypatch.setattr(gateway, call, real)
+        step()
+        return answer
+
+    monkeypatch.setattr(gateway, call, calling)
+
+
+def tolerating_stale(shop, *copies):
+    """Run messages at the same moment; one that finds the row changed under it is run again, as the broker would."""
+    real = shop.run
+
+    def run(message):
+        try:
+            real(message)
+        except Stale:
+            real(message)
+
+    shop.run = run
+    try:
+        shop.together(*copies)
+    finally:
+        shop.run = real
 
 
 class TestADecline:
@@ -236,6 +270,42 @@ class TestTheTimer:
         assert (session.retry_count, session.attempt_number, len(open_pages(shop))) == (1, 2, 1)
 
 
+class TestWhatIsPublished:
+    """The version grows with everything that the public can see, so that nobody keeps looking at what is no longer so."""
+
+    def test_shows_a_decline_of_a_page_that_was_replaced(self, shop):
+        session = shop.open_session()
+        shop.pay(session, DECLINED)
+        shop.deliver()
+        shop.pay(session, NO_FUNDS)
+        late = shop.event("payment_intent.payment_failed")
+        ask(shop, session)
+
+        shop.deliver_event(late)
+        shop.work()
+
+        codes = [each["code"] for each in shop.snapshot(session)["attempts"][0]["declines"]]
+        assert codes == ["generic_decline", "insufficient_funds"]
+        assert shop.snapshot(session)["paymentSession"]["version"] == shop.session(session.id).version
+
+    def test_shows_that_the_timer_waits_for_the_buyer_at_the_bank(self, shop):
+        session = decline(shop, shop.open_session())
+        shop.pay(session, ASKS_FOR_3DS)
+
+        session = retry_by_timer(shop, session)
+
+        assert shop.snapshot(session)["retry"]["retryAt"] == clock.isoformat(session.retry_at)
+
+    def test_shows_that_a_page_is_dead(self, shop):
+        session = decline(shop, shop.open_session())
+        kill_page(shop, session)
+
+        shop.deliver()
+
+        assert shop.snapshot(session)["attempts"][0]["status"] == "closed"
+        assert shop.snapshot(session)["paymentSession"]["stripeCheckoutUrl"] is None
+
+
 class TestAfterTheLimit:
     def test_the_page_is_expired_the_session_stays_failed_and_its_window_closes_in_the_end(self, shop):
         session = use_up(shop, shop.open_session())
@@ -290,41 +360,6 @@ class TestAfterTheLimit:
         session = shop.session(session.id)
         assert (session.status, session.retry_count) == ("pending", 4)
         assert len(open_pages(shop)) == 1
-
-
-def in_between(monkeypatch, call, step):
-    """After the next ``call`` of the gateway, before its caller goes on, ``step`` happens once."""
-    from paywindow.actors.runtime import runtime
-
-    gateway = runtime().gateway
-    real = getattr(gateway, call)
-
-    def calling(*args: Any) -> Any:
-        answer = real(*args)
-        monkeypatch.setattr(gateway, call, real)
-        step()
-        return answer
-
-    monkeypatch.setattr(gateway, call, calling)
-
-
-def tolerating_stale(shop, *copies):
-    """Run messages at the same moment; one that finds the row changed under it is run again, as the broker would."""
-    from paywindow.models.moves import Stale
-
-    real = shop.run
-
-    def run(message):
-        try:
-            real(message)
-        except Stale:
-            real(message)
-
-    shop.run = run
-    try:
-        shop.together(*copies)
-    finally:
-        shop.run = real
 
 
 class TestTheBuyersRetry:
@@ -410,9 +445,6 @@ class TestTheBuyersRetry:
         assert ask(shop, session)["body"]["code"] == "session_canceled"
 
     def test_of_a_held_session_is_refused(self, shop):
-        from paywindow.models import database as db
-        from paywindow.models.tables import PaymentSession
-
         session = decline(shop, shop.open_session())
         with db.transaction():
             PaymentSession.update(hold_reason="paid_mismatched", hold_since=session.updated_at).execute()
@@ -460,10 +492,9 @@ class TestTheBuyersRetry:
 
         in_between(monkeypatch, "expire_checkout", another_click_and_another_decline)
         slow = retry_message(session)
-        try:
+        with pytest.raises(Stale):
             shop.run(slow)
-        except Exception:
-            shop.run(slow)
+        shop.run(slow)
         shop.work()
 
         assert len(open_pages(shop)) == 1
@@ -474,8 +505,7 @@ class TestTheBuyersRetry:
     def test_works_in_the_last_minutes_and_its_page_dies_with_the_window(self, shop):
         session = decline(shop, shop.open_session(window_minutes=60))
         shop.pass_time(minutes=58)
-        session = shop.session(session.id)
-        assert ask(shop, session)["status"] == 200 or shop.session(session.id).retry_count == 1
+        assert ask(shop, session)["status"] == 200
 
         shop.pass_time(minutes=2)
         shop.sweep()
@@ -542,14 +572,13 @@ class TestStripeFailing:
         opening = messages.build("checkout.open", attempt_id=str(shop.attempt(session).id))
         for _ in range(12):
             attempt = shop.attempt(session)
-            before = ids_now()
+            before = clock.now()
             with pytest.raises(StripeUnavailable):
                 shop.run(opening)
             waits.append((shop.attempt(session).next_try_at - before).total_seconds())
             assert shop.attempt(session).tries == attempt.tries + 1
 
-        for earlier, later in zip(waits[:4], waits[1:5], strict=True):
-            assert later > earlier
+        assert waits[:5] == sorted(waits[:5])
         assert max(waits) <= 15 * 60 * 1.25 + 60
         assert len({round(wait) for wait in waits[-5:]}) > 1
 
@@ -578,9 +607,6 @@ class TestStripeFailing:
         assert "auction.released" in shop.notifications(session)
 
     def test_for_good_on_a_retry_fails_it_with_its_code_and_releases_the_auction(self, shop, monkeypatch):
-        from paywindow.actors.runtime import runtime
-        from paywindow.errors import StripeRefused
-
         session = decline(shop, shop.open_session())
 
         def refuse(*_: Any) -> Any:
@@ -606,7 +632,11 @@ class TestStripeFailing:
         assert ask(shop, session, "payment.grant_retry", "admin")["body"]["code"] == "session_expired"
 
 
-def ids_now():
-    from paywindow import clock
+def test_a_failed_session_whose_page_died_shows_no_link_to_it(shop):
+    session = decline(shop, shop.open_session(window_minutes=3 * 1440))
+    assert shop.snapshot(session, "buyer")["paymentSession"]["stripeCheckoutUrl"]
 
-    return clock.now()
+    kill_page(shop, session)
+    shop.deliver()
+
+    assert shop.snapshot(session, "buyer")["paymentSession"]["stripeCheckoutUrl"] is None

@@ -20,6 +20,7 @@ import requests
 from dramatiq import Message
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
+from stripe import HTTPClient
 
 from paywindow import clock, ids, jsons, messages
 from paywindow.actors import runtime
@@ -39,7 +40,6 @@ from paywindow.models.tables import (
 )
 from paywindow.sandbox.clock import Clock as SandboxClock
 from paywindow.states import Status
-from stripe import HTTPClient
 
 START = datetime(2026, 1, 31, 10, 30, 0, 250_000, tzinfo=UTC)
 LIMIT = 3
@@ -332,7 +332,9 @@ class Course:
         assert sum(row.kind in ("first", "retry") for row in attempts) <= allowed + 1, "more attempts than allowed"
         assert [row.number for row in attempts] == list(range(1, session.attempt_number + 1))
         self.pages += [
-            row.stripe_checkout_id for row in attempts if row.status == "open" and row.stripe_checkout_id not in self.pages
+            row.stripe_checkout_id
+            for row in attempts
+            if row.status == "open" and row.stripe_checkout_id not in self.pages
         ]
 
     # The end
@@ -341,6 +343,9 @@ class Course:
         """Everything heals; time passes until nothing is left to do."""
         self.trap = None
         self.mend()
+        for page in self.ledger()["sessions"]:
+            if page["status"] == "open" and page["authenticating"]:
+                self.shop.control(f"checkout/{page['id']}/authenticate", passed=False)
         for _ in range(200):
             with db.transaction():
                 self.told = {row.id for row in StripeEvent.select(StripeEvent.id)}  # others come again
@@ -494,12 +499,8 @@ BETWEEN = st.lists(
     st.sampled_from([RETRIES, RETRIES, MESSAGES, BUYERS]).flatmap(lambda kind: kind), min_size=1, max_size=3
 )
 INTERRUPTIONS = st.one_of(
-    st.tuples(
-        st.just("meanwhile"), st.sampled_from(["ask", "answer", "send"]), st.integers(0, 1), RETRIES, BETWEEN
-    ),
-    st.tuples(
-        st.just("meanwhile"), st.sampled_from(["ask", "answer", "send"]), st.integers(0, 1), RETRIES, st.none()
-    ),
+    st.tuples(st.just("meanwhile"), st.sampled_from(["ask", "answer", "send"]), st.integers(0, 1), RETRIES, BETWEEN),
+    st.tuples(st.just("meanwhile"), st.sampled_from(["ask", "answer", "send"]), st.integers(0, 1), RETRIES, st.none()),
     st.tuples(st.just("meanwhile"), st.just("statement"), st.integers(0, 25), RETRIES, st.none()),
 )
 STEPS = st.sampled_from([RETRIES, RETRIES, MESSAGES, BUYERS, STRIPE, WAITS, INTERRUPTIONS, INTERRUPTIONS]).flatmap(

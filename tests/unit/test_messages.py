@@ -30,7 +30,7 @@ def test_every_actor_listens_on_a_queue_that_exists() -> None:
 
 
 def test_nobody_waits_behind_a_pdf_or_a_sweep() -> None:
-    assert ROLES["receipts"] == (Queue.RECEIPTS,)
+    assert ROLES["receipts"] == (Queue.RECEIPT_NUMBERS, Queue.RECEIPTS)
     assert not {Queue.SWEEPS, Queue.WINDOWS} & set(ROLES["interactive"])
     assert ACTORS["receipts.render"] == Queue.RECEIPTS
 

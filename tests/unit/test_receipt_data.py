@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from pydantic import ValidationError
 
-from paywindow.receipts.data import Buyer, Issuer, Line, Method, ReceiptData, References
+from paywindow.receipts.data import Buyer, Issuer, Line, Method, ReceiptData, References, Statement
 
 PAID_AT = datetime(2026, 11, 14, 15, 3, 1, tzinfo=UTC)
 
@@ -57,6 +57,9 @@ def test_frozen_data_cannot_be_changed() -> None:
         ({"template_version": "../../etc"}, "not a template version"),
         ({"paid_at": datetime(2026, 11, 14)}, "timezone info"),  # noqa: DTZ001 - the point of the case
         ({"kind": "credit_note"}, "names the receipt"),
+        ({"kind": "statement"}, "names the receipt"),
+        ({"kind": "statement", "refers_to": "R-2026-000100"}, "on statements, and on nothing else"),
+        ({"statement": Statement(maker_id="m", platform_fee=0, payout=27550)}, "on statements, and on nothing else"),
         ({"platform_fee": 100}, "Extra inputs"),
     ],
 )
@@ -68,3 +71,36 @@ def test_data_that_break_a_rule_are_refused(changes: dict[str, object], rule: st
 def test_a_line_is_quantity_times_unit_amount() -> None:
     with pytest.raises(ValidationError, match="401 is not 2 x 200"):
         Line(description="Vase", quantity=2, unit_amount=200, amount=401)
+
+
+def statement(**changes: object) -> ReceiptData:
+    content: dict[str, object] = {
+        "kind": "statement",
+        "refers_to": "R-2026-000123",
+        "buyer": Buyer(),
+        "method": Method(),
+        "statement": Statement(maker_id="9d0c52e1", platform_fee=2755, payout=24795),
+    }
+    return receipt(**{**content, **changes})
+
+
+def test_a_statement_survives_the_way_to_the_database_and_back() -> None:
+    assert ReceiptData.from_json(statement().to_json()) == statement()
+
+
+@pytest.mark.parametrize(
+    ("changes", "rule"),
+    [
+        ({"statement": Statement(maker_id="m", platform_fee=2755, payout=24796)}, "not the total less"),
+        ({"buyer": Buyer(name="Jenny Rosen")}, "who the buyer is"),
+        ({"method": Method(last4="4242")}, "who the buyer is"),
+    ],
+)
+def test_a_statement_that_breaks_a_rule_is_refused(changes: dict[str, object], rule: str) -> None:
+    with pytest.raises(ValidationError, match=rule):
+        statement(**changes)
+
+
+def test_stripes_fee_needs_its_currency() -> None:
+    with pytest.raises(ValidationError, match="go together"):
+        Statement(maker_id="m", platform_fee=0, payout=5, stripe_fee=1)

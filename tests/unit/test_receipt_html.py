@@ -5,8 +5,10 @@ import string
 from datetime import UTC, datetime
 
 import pytest
+from babel import Locale
 
-from paywindow.receipts.data import Buyer, Issuer, Kind, Line, Method, ReceiptData
+from paywindow.receipts import formats
+from paywindow.receipts.data import Buyer, Issuer, Kind, Line, Method, ReceiptData, Statement
 from paywindow.receipts.render import UnknownTemplate, render_html
 from paywindow.receipts.texts import TEMPLATES, languages, locale_for, texts
 
@@ -50,7 +52,7 @@ def test_every_language_has_every_text_with_the_same_fields(language: str) -> No
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_page_numbers_are_in_letters_that_helvetica_has(language: str) -> None:
-    for kind in ("receipt", "credit_note"):
+    for kind in ("receipt", "credit_note", "statement"):
         texts(VERSION, language, kind)["page"].encode("cp1252")
 
 
@@ -81,6 +83,26 @@ def test_every_language_renders_both_documents(language: str, kind: Kind) -> Non
     assert ('dir="rtl"' in html) == (language == "ar")
     assert "R-2026-000123" in html
     assert "R-2026-000100" in html
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("stripe_fee", [None, 829])
+def test_every_language_renders_the_sellers_statement(language: str, stripe_fee: int | None) -> None:
+    statement = Statement(
+        maker_id="9d0c52e1-9a0b-4a0d-8ad3-5e4f6f3c1a11",
+        platform_fee=2755,
+        payout=24795,
+        stripe_fee=stripe_fee,
+        stripe_fee_currency="EUR" if stripe_fee else None,
+    )
+    html = render_html(receipt(locale=language, kind="statement", refers_to="R-2026-000100", statement=statement))
+
+    shown = html.replace("<span>", "").replace("</span>", "")
+    for minor in (27550, -2755, 24795):
+        assert formats.money(minor, "USD", Locale(language)) in shown
+    assert (formats.money(829, "EUR", Locale(language)) in shown) == (stripe_fee is not None)
+    assert "R-2026-000100" in html
+    assert "9d0c52e1-9a0b-4a0d-8ad3-5e4f6f3c1a11" in html
 
 
 @pytest.mark.parametrize("hostile", ["<script>alert(1)</script>", '"><img src=x>', "{{ 7*7 }}", "</title><script>"])
