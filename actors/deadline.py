@@ -86,9 +86,12 @@ def _extend(row: Operation, session: PaymentSession, request: dict[str, Any], ca
     if cause.at >= session.expires_at:
         # The window is being closed: Stripe may have been asked already.
         raise Problem("session_expired", "The deadline has passed.", sessionId=str(session.id))
+    if session.released_at is not None:
+        raise Problem("session_expired", "The auction was released already.", sessionId=str(session.id))
     if until <= session.expires_at:
         raise _invalid(request, "must be later than the present deadline")
-    due_at = windows.next_due(until, current_attempt(session), session.retry_at)
+    # What is due already (a page to replace, or to close for good) stays due; looking too early does no harm.
+    due_at = min(session.due_at, windows.next_due(until, current_attempt(session), session.retry_at))
     moves.apply(session, Event.EXTEND, cause, expires_at=until, due_at=due_at)
     notifications.announce("window.extended", session, cause.at, reason=cause.why)
     operations.finish(row, 200, answers.created(session), cause.at)

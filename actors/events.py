@@ -18,13 +18,15 @@ from paywindow.actors.payment import AskStripe
 from paywindow.actors.registry import actor
 from paywindow.actors.runtime import runtime
 from paywindow.checkout import Checkout, read_checkout
-from paywindow.errors import Permanent
+from paywindow.errors import Permanent, StripeUnavailable
 from paywindow.models import inbox
 from paywindow.models.database import savepoint, transaction
 from paywindow.models.tables import StripeEvent
 
 #: How often an event that came before its time is looked at again, if nothing wakes it.
 WAIT = timedelta(seconds=5)
+#: How long an event waits that needs an answer of Stripe's while there is none to be had.
+WAIT_FOR_STRIPE = timedelta(minutes=1)
 # Events of connected accounts may carry any metadata: they touch nothing but account state.
 _OF_ACCOUNTS = ("account.", "capability.", "payout.")
 
@@ -53,6 +55,10 @@ def _handle(find: Callable[[], StripeEvent]) -> None:
             return
         try:
             known[question] = read_checkout(runtime().gateway.retrieve_checkout(question))
+        except StripeUnavailable as error:
+            with transaction():
+                inbox.waits(find(), f"Stripe could not be asked: {error}", clock.now() + WAIT_FOR_STRIPE)
+            return
         except Permanent as refusal:
             # Asking again will not help, so it counts: the event is parked in the end, not asked about for ever.
             with transaction():

@@ -7,6 +7,7 @@ the same call is made again: ``POST /v1/checkout/sessions`` with the attempt's o
 second run finds the attempt past *claimed* and stops, or replays the same call.
 """
 
+import logging
 import uuid
 from datetime import datetime, timedelta
 
@@ -23,12 +24,16 @@ from paywindow.models.moves import Cause
 from paywindow.models.tables import CheckoutAttempt, PaymentSession
 from paywindow.states import Event, Kind
 
+logger = logging.getLogger(__name__)
+
 #: Stripe keeps an idempotency key for at least 24 hours; from here on a repeat could open a second page.
 KEY_AGE_LIMIT = timedelta(hours=23)
 #: After so many unknown outcomes the page is looked for before its call is made again.
 TRIES_BEFORE_LOOKING = 2
 #: A lookup starts this much before the first call: our clock and Stripe's differ.
 LOOKUP_MARGIN = timedelta(minutes=5)
+#: Parameters younger than this cannot have gone stale: if Stripe refuses their ``expires_at``, fresh ones would fare no better.
+TOO_FRESH_TO_BE_STALE = timedelta(seconds=15)
 
 
 @actor("checkout.open")
@@ -36,8 +41,13 @@ def open_claimed(attempt_id: str) -> None:
     """Go on with an attempt whose page is not recorded yet."""
     with transaction():
         attempt = attempts.claimed(uuid.UUID(attempt_id))
-    if attempt is not None:
+    if attempt is None:
+        return
+    try:
         open_page(attempt)
+    except StripeUnavailable as error:
+        # The row says when to try again; a message that retries as well would only pile up.
+        logger.warning("left for later: %s", error, extra={"attempt_id": attempt_id})
 
 
 @actor("checkout.close_page")
@@ -46,8 +56,10 @@ def close_unwanted(attempt_id: str, outbox_id: int | None = None) -> None:
     with transaction():
         attempt: CheckoutAttempt = CheckoutAttempt.get_by_id(uuid.UUID(attempt_id))
     page = close_page(attempt)
+    cause = Cause("system:checkout.close_page", clock.now())
     with transaction():
-        record_closed(attempt, page, Cause("system:checkout.close_page", clock.now()))
+        if not record_closed(attempt, page, cause) and page is not None:
+            moves.touch(attempt.session_id, cause.at)
         outbox.done(outbox_id)
 
 
@@ -88,7 +100,9 @@ def open_page(attempt: CheckoutAttempt) -> None:
         raise
     except StripeRefused as refusal:
         with transaction():
-            _give_up(attempt, refusal, clock.now())
+            successor = _give_up(attempt, refusal, clock.now())
+        if successor is not None:
+            open_page(successor)
         return
     with transaction():
         _attach(attempt, page, clock.now())
@@ -119,6 +133,7 @@ def record_closed(attempt: CheckoutAttempt, page: Checkout | None, cause: Cause)
     if page.paid or page.awaiting_money:
         record_payment(page, cause)
         return True
+    moves.lock_session(attempt.session_id)  # before the attempt's row, as everywhere
     attempts.close(attempt, cause.at)
     return False
 
@@ -145,10 +160,16 @@ def _key_may_be_forgotten(attempt: CheckoutAttempt) -> bool:
 
 
 def _find(attempt: CheckoutAttempt) -> Checkout | None:
-    """Look for the page of an attempt whose outcome stayed unknown."""
-    for found in runtime().gateway.checkouts_since(attempt.first_called_at - LOOKUP_MARGIN):
-        if named_in(found) == (str(attempt.session_id), attempt.number):
-            return read_checkout(found)
+    """Look for the page of an attempt whose outcome stayed unknown.
+
+    Raises :class:`StripeUnavailable` also when Stripe refuses to list its pages: that says nothing about this one.
+    """
+    try:
+        for found in runtime().gateway.checkouts_since(attempt.first_called_at - LOOKUP_MARGIN):
+            if named_in(found) == (str(attempt.session_id), attempt.number):
+                return read_checkout(found)
+    except StripeRefused as refusal:
+        raise StripeUnavailable(f"Stripe does not let its pages be listed: {refusal}") from refusal
     return None
 
 
@@ -165,9 +186,9 @@ def _attach(attempt: CheckoutAttempt, page: Checkout, at: datetime) -> None:
     ):
         if attempt.kind == "first":
             analytics.track(analytics.CHECKOUT_STARTED, session, at)
-        for position, operation in enumerate(operations.unfinished_of(session.id)):
-            made = position == 0 and operation.kind == "checkout.create"
-            operations.finish(operation, 201 if made else 200, answers.created(session), at)
+        for operation in operations.unfinished_of(session.id):
+            status = 201 if operations.is_first_create(operation) else 200
+            operations.finish(operation, status, answers.created(session), at)
         return
     outbox.follow_up("checkout.close_page", at, attempt_id=str(attempt.id))
     _refuse_waiting(session, Problem("session_closed", f"The payment session is {session.status}."), at)
@@ -184,18 +205,30 @@ def _clocks(session: PaymentSession, attempt: CheckoutAttempt, page: Checkout) -
     return {"expires_at": expires_at, "due_at": min(expires_at, page.expires_at)}
 
 
-def _give_up(attempt: CheckoutAttempt, refusal: StripeRefused, at: datetime) -> None:
+def _give_up(attempt: CheckoutAttempt, refusal: StripeRefused, at: datetime) -> CheckoutAttempt | None:
+    """Stripe will never open this page. One whose frozen ``expires_at`` has only grown too old to be taken is replaced."""
     session = moves.lock_session(attempt.session_id)
     if session is None or not attempts.refuse(attempt, str(refusal), at):
-        return
+        return None
     cause = Cause(f"system:{attempt.kind}", at, why=str(refusal))
+    if refusal.param == "expires_at" and at - attempt.created_at > TOO_FRESH_TO_BE_STALE and at < session.expires_at:
+        number = attempt.number + 1
+        wanted = session.attempt_number == attempt.number and session.released_at is None
+        changes = {"attempt_number": number, "due_at": session.expires_at}
+        if wanted and moves.apply(session, Event.PAGE_ROLLED, cause, **changes).kind is not Kind.PAST:
+            return claim_attempt(session, "roll", at)
     code = refusal.code or "stripe_refused"
-    if session.attempt_number == attempt.number:
-        moves.apply(session, Event.PAGE_REFUSED, cause, failure_code=code, failure_message=answers.NOT_POSSIBLE)
+    told = {"failure_code": code, "failure_message": answers.NOT_POSSIBLE}
+    current = session.attempt_number == attempt.number
+    if not current or moves.apply(session, Event.PAGE_REFUSED, cause, **told).kind is Kind.PAST:
+        moves.touch(session.id, at)
     problem = Problem("stripe_refused", str(refusal), sessionId=str(session.id), stripeCode=code, param=refusal.param)
     _refuse_waiting(session, problem, at)
+    return None
 
 
 def _refuse_waiting(session: PaymentSession, problem: Problem, at: datetime) -> None:
+    if attempts.claimed_of(session) is not None:
+        return  # another page is being opened, which will answer them
     for operation in operations.unfinished_of(session.id):
         operations.refuse(operation, problem, at)

@@ -10,6 +10,7 @@ the attempt that the first one claimed.
 """
 
 import uuid
+from dataclasses import replace
 from typing import Any
 
 from paywindow import clock, metrics
@@ -18,13 +19,13 @@ from paywindow.actors.pages import claim_attempt, close_page, open_page, record_
 from paywindow.actors.registry import actor
 from paywindow.actors.runtime import runtime
 from paywindow.checkout import Checkout
-from paywindow.errors import Problem
-from paywindow.models import analytics, attempts, moves, operations, outbox, retries
+from paywindow.errors import Problem, StripeRefused
+from paywindow.models import analytics, attempts, moves, operations, outbox, retries, windows
 from paywindow.models.database import transaction
 from paywindow.models.moves import Cause
 from paywindow.models.snapshots import current_attempt, public_session
 from paywindow.models.tables import CheckoutAttempt, Operation, PaymentSession
-from paywindow.states import Event, Status
+from paywindow.states import PAYABLE, Event, Status
 
 
 @actor("payment.retry")
@@ -42,7 +43,14 @@ def retry(operation_id: str, client: str, fingerprint: str, request: dict[str, A
     if attempt is None:
         return
     if attempt.status != "claimed":
-        page = close_page(attempt)
+        try:
+            page = close_page(attempt)
+        except StripeRefused as refusal:
+            with transaction():
+                operations.refuse_for_stripe(row, attempt.session_id, refusal, clock.now())
+            return
+        # Lateness counts from now on: the buyer may have paid while Stripe was asked.
+        cause = replace(cause, at=clock.now())
         with transaction():
             attempt = _replace(row, attempt, page, cause)
         if attempt is None:
@@ -96,7 +104,10 @@ def _replace(row: Operation, attempt: CheckoutAttempt, page: Checkout | None, ca
         _check(session, cause)
     except Problem as refusal:
         operations.refuse(row, refusal, cause.at)
-        moves.touch(session.id, cause.at)  # its page may have been closed
+        # Its page may have been closed for nothing: show that, and have the sweep see to a new one.
+        moves.touch(session.id, cause.at)
+        if session.status in PAYABLE:
+            windows.attend(session, cause.at)
         return None
     if session.attempt_number != attempt.number:
         raise moves.Stale(f"payment session {session.id} has another page now, which has to be closed first")

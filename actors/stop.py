@@ -7,6 +7,7 @@ request refused; if a payment is being confirmed, it is refused too. A second ru
 """
 
 import uuid
+from dataclasses import replace
 from typing import Any
 
 from paywindow import clock
@@ -15,7 +16,7 @@ from paywindow.actors.pages import close_page, record_closed
 from paywindow.actors.registry import actor
 from paywindow.actors.runtime import runtime
 from paywindow.checkout import Checkout
-from paywindow.errors import Problem
+from paywindow.errors import Problem, StripeRefused
 from paywindow.models import moves, operations, outbox
 from paywindow.models.database import transaction
 from paywindow.models.moves import Cause
@@ -50,7 +51,14 @@ def _stop(event: Event, kind: str, operation_id: str, client: str, fingerprint: 
         return
     if attempt is None:
         return
-    page = close_page(attempt)
+    try:
+        page = close_page(attempt)
+    except StripeRefused as refusal:
+        with transaction():
+            operations.refuse_for_stripe(row, session_id, refusal, clock.now())
+        return
+    # Lateness counts from now on: the buyer may have paid while Stripe was asked.
+    cause = replace(cause, at=clock.now())
     with transaction():
         _close(row, attempt, page, event, cause)
 

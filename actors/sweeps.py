@@ -10,7 +10,7 @@ from datetime import timedelta
 from paywindow import clock, metrics
 from paywindow.actors.registry import actor
 from paywindow.actors.runtime import runtime
-from paywindow.models import attempts, inbox, outbox, windows
+from paywindow.models import attempts, inbox, operations, outbox, windows
 from paywindow.models.database import transaction
 from paywindow.published import DRIFT_TOLERANCE
 
@@ -36,9 +36,21 @@ def sweep_inbox() -> None:
 
 @actor("sweeps.attempts")
 def sweep_attempts() -> None:
-    """Go on with attempts whose page is not recorded yet."""
+    """Go on with attempts whose page is not recorded yet, as many as the sweeps' share of calls allows."""
+    at = clock.now()
     with transaction():
-        attempts.claim_due(clock.now(), BATCH)
+        waiting = attempts.count_due(at, BATCH)
+    allowed = runtime().budget.claim_for_sweep(waiting) if waiting else 0
+    if allowed:
+        with transaction():
+            attempts.claim_due(at, allowed)
+
+
+@actor("sweeps.operations")
+def sweep_operations() -> None:
+    """Run commands again that have no outcome although their time is over."""
+    with transaction():
+        operations.claim_due(clock.now(), BATCH)
 
 
 @actor("sweeps.windows")

@@ -50,7 +50,8 @@ def due(session_id: str) -> None:
     """Look after one session's timers."""
     identifier = uuid.UUID(session_id)
     with transaction():
-        session = PaymentSession.get_or_none(PaymentSession.id == identifier)
+        # Locked, because the next look may be written: a decline must not set a retry in between.
+        session = moves.lock_session(identifier)
         attempt = None if session is None else current_attempt(session)
         step = None if session is None or attempt is None else _next_step(session, attempt)
     if session is None or attempt is None or step is None:
@@ -72,7 +73,7 @@ def due(session_id: str) -> None:
 
 def _next_step(session: PaymentSession, attempt: CheckoutAttempt) -> Step | None:
     """What is due now; if nothing is, the session is put back to when something will be."""
-    if session.status not in PAYABLE or session.hold_reason or session.released_at:
+    if not _has_timers(session):
         return None
     now = clock.now()
     if now >= session.expires_at:
@@ -90,6 +91,10 @@ def _next_step(session: PaymentSession, attempt: CheckoutAttempt) -> Step | None
     else:
         windows.attend(session, windows.next_due(session.expires_at, attempt))
     return None
+
+
+def _has_timers(session: PaymentSession) -> bool:
+    return session.status in PAYABLE and session.hold_reason is None and session.released_at is None
 
 
 def _has_ended(attempt: CheckoutAttempt, now: datetime) -> bool:
@@ -115,7 +120,7 @@ def _carry_out(
     if session is None or (not still_open and record_closed(attempt, page, cause)):
         return None
     session = PaymentSession.get_by_id(session_id)
-    if session.attempt_number != attempt.number or session.status not in PAYABLE or session.hold_reason:
+    if session.attempt_number != attempt.number or not _has_timers(session):
         return None
     # The deadline may have been moved, or have passed, since the step was chosen.
     if cause.at >= session.expires_at and not still_open:

@@ -23,8 +23,9 @@ local now = time[1] + time[2] / 1e6
 local rate, sweep_rate, wanted = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local have = redis.call('HMGET', KEYS[1], 'tokens', 'swept', 'at')
 local passed = math.max(0, now - (tonumber(have[3]) or 0))
+local sweep_cap = math.max(1, sweep_rate)
 local tokens = math.min(rate, (tonumber(have[1]) or rate) + passed * rate)
-local swept = math.min(sweep_rate, (tonumber(have[2]) or sweep_rate) + passed * sweep_rate)
+local swept = math.min(sweep_cap, (tonumber(have[2]) or sweep_cap) + passed * sweep_rate)
 local taken = wanted
 if ARGV[4] == '1' then
     taken = math.max(0, math.min(wanted, math.floor(swept), math.floor(tokens)))

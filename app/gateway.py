@@ -93,7 +93,7 @@ def _translate(error: stripe.StripeError) -> StripeUnavailable | StripeRefused:
     code = (error.error.code if error.error else None) or error.code
     request = f" (request {error.request_id})" if error.request_id else ""
     message = f"{error.user_message or type(error).__name__}{request}"
-    # A rejected key (401, 403) is ours to mend, not the buyer's fate: the attempt waits until an operator has done so.
-    if status is None or status >= 500 or status in (401, 403, 409, 429) or code in _BUSY:
+    # A rejected key (401) is ours to mend, not the buyer's fate: the attempt waits until an operator has done so.
+    if status is None or status >= 500 or status in (401, 409, 429) or code in _BUSY:
         return StripeUnavailable(message)
     return StripeRefused(message, code=code, param=getattr(error, "param", None), status=status)

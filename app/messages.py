@@ -35,7 +35,7 @@ ROLES: dict[str, tuple[Queue, ...]] = {
 #: Which queue each actor listens on.
 ACTORS: dict[str, Queue] = {
     "checkout.create": Queue.INTERACTIVE,
-    "checkout.open": Queue.INTERACTIVE,
+    "checkout.open": Queue.WINDOWS,
     "checkout.cancel": Queue.INTERACTIVE,
     "operations.find": Queue.INTERACTIVE,
     "receipts.locate": Queue.INTERACTIVE,
@@ -60,6 +60,7 @@ ACTORS: dict[str, Queue] = {
     "sweeps.outbox": Queue.SWEEPS,
     "sweeps.inbox": Queue.SWEEPS,
     "sweeps.attempts": Queue.SWEEPS,
+    "sweeps.operations": Queue.SWEEPS,
     "sweeps.windows": Queue.SWEEPS,
     "sweeps.window_mirror": Queue.SWEEPS,
 }

@@ -129,6 +129,17 @@ def close(attempt: CheckoutAttempt, at: datetime) -> bool:
     return changed == 1
 
 
+def count_due(at: datetime, limit: int) -> int:
+    """How many claimed attempts are due, counted up to ``limit``."""
+    due: int = (
+        CheckoutAttempt.select(CheckoutAttempt.id)
+        .where(CheckoutAttempt.status == "claimed", CheckoutAttempt.next_try_at <= at)
+        .limit(limit)
+        .count()
+    )
+    return due
+
+
 def claim_due(at: datetime, limit: int) -> int:
     """Send ``checkout.open`` for up to ``limit`` claimed attempts whose time has come; returns how many."""
     rows = claims.claim_due(

@@ -74,6 +74,10 @@ def waits(row: StripeEvent, why: str, until: datetime) -> None:
 
 def wake(payment_intent_id: str, at: datetime) -> None:
     """The PaymentIntent became known: events that waited for it are handled once the current transaction commits."""
+    # What was taken for another shop's, because it came before its payment was known, is looked at again.
+    StripeEvent.update(handled_at=None, verdict=None, next_try_at=at, last_error="its payment became known").where(
+        StripeEvent.payment_intent_id == payment_intent_id, StripeEvent.verdict == "foreign"
+    ).execute()
     # One that is being handled right now holds its row, and may be waiting for the session that we hold: claiming skips it,
     # and its own next look finds the fact.
     rows = claims.claim_due(

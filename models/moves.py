@@ -75,7 +75,8 @@ def apply(session: PaymentSession, event: Event, cause: Cause, **changes: Any) -
         return found
     if found.kind is Kind.HOLD:
         changes |= {} if session.hold_reason else {"hold_reason": event.value, "hold_since": cause.at}
-    if found.kind is Kind.MOVE and event in RELEASES:
+    releases = found.kind is Kind.MOVE and event in RELEASES and session.released_at is None
+    if releases:
         changes["released_at"] = cause.at
     before, to = session.status, found.status or Status(session.status)
     _update(session, to, cause.at, changes)
@@ -92,7 +93,7 @@ def apply(session: PaymentSession, event: Event, cause: Cause, **changes: Any) -
         stripe_event_id=cause.stripe_event_id,
         at=cause.at,
     ).execute()
-    notifications.announce_move(session, event, found, cause.at)
+    notifications.announce_move(session, found, cause.at, released=releases)
     outbox.follow_up("publish.session", cause.at, session_id=str(session.id))
     return found
 

@@ -11,7 +11,7 @@ from paywindow import clock, jsons
 from paywindow.models import outbox
 from paywindow.models.tables import Notification, PaymentSession
 from paywindow.money import Money
-from paywindow.states import RELEASES, Answer, Event, Kind, Status
+from paywindow.states import Answer, Kind, Status
 
 _OF_STATUS = {
     Status.PROCESSING: "payment.processing",
@@ -22,13 +22,13 @@ _OF_STATUS = {
 }
 
 
-def announce_move(session: PaymentSession, event: Event, answer: Answer, at: datetime) -> None:
+def announce_move(session: PaymentSession, answer: Answer, at: datetime, *, released: bool) -> None:
     """Tell of a move or a hold; an event that leaves the status as it is says nothing new."""
     if answer.kind is Kind.HOLD:
         announce("payment.held", session, at)
     elif answer.status is not None and answer.status in _OF_STATUS:
         announce(_OF_STATUS[answer.status], session, at)
-        if event in RELEASES:
+        if released:
             announce("auction.released", session, at)
 
 

@@ -1,14 +1,22 @@
 """Operations: commands of the API, recorded when their actor starts, answered in the transaction of their effect."""
 
 import uuid
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
+from peewee import SQL
+
 from paywindow import jsons
-from paywindow.errors import PaywindowError, Problem
-from paywindow.models import outbox
+from paywindow.errors import PaywindowError, Problem, StripeRefused
+from paywindow.messages import build
+from paywindow.models import claims, outbox
+from paywindow.models.database import send_after_commit
 from paywindow.models.tables import Operation
 from paywindow.published import Outcome
+
+#: How long an operation without an outcome is left to the message that brought it.
+LEASE = timedelta(seconds=30)
+_LONGEST_BACKOFF = timedelta(minutes=15)
 
 
 class KeyReused(PaywindowError):
@@ -33,6 +41,7 @@ def begin(
         fingerprint=fingerprint,
         request=jsons.canonical(request),
         created_at=at,
+        next_try_at=at + LEASE,
     ).on_conflict_ignore().execute()
     operation: Operation = Operation.select().where(Operation.id == operation_id).for_update().get()
     if operation.fingerprint != fingerprint:
@@ -54,6 +63,17 @@ def refuse(operation: Operation, problem: Problem, at: datetime) -> None:
     finish(operation, problem.status, problem.body(), at)
 
 
+def refuse_for_stripe(operation: Operation, session_id: uuid.UUID, refusal: StripeRefused, at: datetime) -> None:
+    """Stripe said no to what the command needs: nothing was changed, and trying again would not help."""
+    row = Operation.select().where(Operation.id == operation.id).for_update().get()
+    if row.outcome is None:
+        code = refusal.code or "stripe_refused"
+        problem = Problem(
+            "stripe_refused", str(refusal), sessionId=str(session_id), stripeCode=code, param=refusal.param
+        )
+        refuse(row, problem, at)
+
+
 def outcome(operation: Operation) -> Outcome | None:
     """The recorded answer, if there is one."""
     return None if operation.outcome is None else Outcome.decode(operation.outcome)
@@ -67,3 +87,40 @@ def unfinished_of(session_id: uuid.UUID) -> list[Operation]:
         .order_by(Operation.created_at, Operation.id)
         .for_update()
     )
+
+
+def is_first_create(operation: Operation) -> bool:
+    """Whether this command made its session: the oldest create of it, which is answered 201."""
+    earlier = Operation.select().where(
+        Operation.session == operation.session_id,
+        Operation.kind == "checkout.create",
+        (Operation.created_at < operation.created_at)
+        | ((Operation.created_at == operation.created_at) & (Operation.id < operation.id)),
+    )
+    return operation.kind == "checkout.create" and not earlier.exists()
+
+
+def claim_due(at: datetime, limit: int) -> int:
+    """Send up to ``limit`` commands again that should long have an outcome: Stripe failed, or their message was lost.
+
+    Each claim doubles the wait before the next. Returns how many.
+    """
+    rows = claims.claim_due(
+        Operation,
+        Operation.next_try_at,
+        at,
+        limit,
+        Operation.outcome.is_null(),
+        tries=Operation.tries + 1,
+        next_try_at=SQL("%s + LEAST(%s * power(2, LEAST(tries, 20)), %s)", (at, LEASE, _LONGEST_BACKOFF)),
+    )
+    for row in rows:
+        command = build(
+            row.kind,
+            operation_id=str(row.id),
+            client=row.client,
+            fingerprint=row.fingerprint,
+            request=jsons.loads(row.request),
+        )
+        send_after_commit(command)
+    return len(rows)

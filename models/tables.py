@@ -113,6 +113,8 @@ class Operation(Table):
     session_id: uuid.UUID | None
     outcome = TextField(null=True)
     created_at = DateTimeTZField()
+    next_try_at = DateTimeTZField()
+    tries = IntegerField(default=0)
     finished_at = DateTimeTZField(null=True)
 
     class Meta:

@@ -13,6 +13,7 @@ class Periodic:
 
 TABLE: tuple[Periodic, ...] = (
     Periodic("sweeps.attempts", 5),
+    Periodic("sweeps.operations", 5),
     Periodic("sweeps.inbox", 2),
     Periodic("sweeps.outbox", 2),
     Periodic("sweeps.windows", 0.5),

@@ -82,10 +82,13 @@ CREATE TABLE operations (
     session_id uuid REFERENCES payment_sessions (id),
     outcome text,
     created_at timestamptz NOT NULL,
+    next_try_at timestamptz NOT NULL,
+    tries integer NOT NULL DEFAULT 0,
     finished_at timestamptz,
     CHECK ((outcome IS NULL) = (finished_at IS NULL))
 );
 CREATE INDEX operations_unfinished ON operations (session_id) WHERE outcome IS NULL;
+CREATE INDEX operations_due ON operations (next_try_at) WHERE outcome IS NULL;
 
 CREATE TABLE transactions (
     id uuid PRIMARY KEY,
@@ -168,6 +171,7 @@ CREATE TABLE stripe_events (
 );
 CREATE INDEX stripe_events_due ON stripe_events (next_try_at) WHERE handled_at IS NULL AND parked_at IS NULL;
 CREATE INDEX stripe_events_waiting ON stripe_events (payment_intent_id) WHERE handled_at IS NULL;
+CREATE INDEX stripe_events_foreign ON stripe_events (payment_intent_id) WHERE verdict = 'foreign';
 CREATE INDEX stripe_events_parked ON stripe_events (parked_at) WHERE parked_at IS NOT NULL;
 
 CREATE TABLE outbox (

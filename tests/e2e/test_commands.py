@@ -70,7 +70,7 @@ def test_the_demo_buys_prints_its_course_and_leaves_only_receipts(
     for step in ("POST /payments/checkout/create → 201", "declined", "checkout.session.completed → completed", " s │ "):
         assert step in text
     receipts = sorted(output.glob("*.pdf"))
-    assert len(receipts) == 2
+    assert len(receipts) == 3
     for receipt in receipts:
         assert receipt.read_bytes().startswith(b"%PDF-")
         assert f"Receipt: {receipt}\n" in text

@@ -1,7 +1,7 @@
 """Settlements while workers and Postgres connections are killed at random: as many receipts, without gap or double, each file
 the one on record.
 
-50 settlements in ``make test``; 1,000 where ``RUNS`` is set (``make chaos``). ``SEED`` repeats the choice of blows, though not the
+50 settlements in ``make test``; 1,000 where ``RUNS`` is set (``make chaos``). ``SEED`` repeats the choice of blows, but not the
 moments at which processes are hit: those are the machine's.
 """
 
@@ -31,7 +31,7 @@ SELECT (SELECT count(*) FROM transactions WHERE settled_at IS NOT NULL) + count(
 
 
 def test_settlements_under_random_kills_leave_as_many_sound_receipts(shop: Any, until: Any) -> None:
-    chance = random.Random(int(os.environ.get("SEED", "1")))  # noqa: S311 - a course of events, not a secret
+    chance = random.Random(int(os.environ.get("SEED", "1")))
     sessions = open_sessions(shop)
     before = steps(shop)
 

@@ -6,6 +6,7 @@ Nothing runs by itself here, so a test decides what happens in which order. Proc
 import json
 import random
 import threading
+import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -113,7 +114,7 @@ class Shop:
 
     def sweep(self) -> None:
         """One round of the periodic work."""
-        for actor in ("sweeps.attempts", "sweeps.inbox", "sweeps.outbox", "sweeps.windows"):
+        for actor in ("sweeps.attempts", "sweeps.operations", "sweeps.inbox", "sweeps.outbox", "sweeps.windows"):
             self.run(messages.build(actor))
         self.work()
 
@@ -393,8 +394,10 @@ class Workers:
         self._worker.stop()
 
     def until(self, condition: Callable[[], Any]) -> Any:
-        """Wait for ``condition`` to give something true, and return that; pytest's own time limit ends a vain wait."""
+        """Wait for ``condition`` to give something true, and return that; a vain wait is given up after two minutes."""
+        deadline = time.monotonic() + 120
         while not (found := condition()):
+            assert time.monotonic() < deadline, "waited in vain"
             threading.Event().wait(0.02)
         return found
 

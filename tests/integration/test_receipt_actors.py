@@ -13,6 +13,7 @@ from paywindow import jsons, messages
 from paywindow.actors import receipts as actors
 from paywindow.actors.runtime import runtime
 from paywindow.models import database as db
+from paywindow.models import receipt_contents
 from paywindow.models.tables import PaymentSession, Receipt, ReceiptCounter
 from paywindow.published import reply_key
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from conftest import Shop
 else:
     Shop = Any
+from paywindow.receipts.storage import storage_key
 
 
 def settled(shop: Shop, **changes: Any) -> PaymentSession:
@@ -54,14 +56,14 @@ def test_numbers_have_no_gaps_under_twenty_threads_of_which_some_fail(
 ) -> None:
     shop = make_shop(DATABASE_POOL_SIZE="25")
     issuing = [issue_message(shop, settled(shop)) for _ in range(10)]
-    make, failures = actors._data, iter([True, False, True, True, False])
+    make, failures = receipt_contents.receipt, iter([True, False, True, True, False])
 
     def sometimes(*arguments: Any) -> Any:
         if next(failures, False):
             raise ZeroDivisionError
         return make(*arguments)
 
-    monkeypatch.setattr(actors, "_data", sometimes)
+    monkeypatch.setattr(receipt_contents, "receipt", sometimes)
     with pytest.raises(ZeroDivisionError):
         shop.together(*issuing, *issuing)
     for message in issuing:
@@ -123,9 +125,9 @@ def test_a_crash_between_storing_and_recording_is_mended_by_adopting_the_stored_
             shop.run(rendering)
     (receipt,) = shop.rows(Receipt)
     assert receipt.stored_at is None
-    first = runtime().receipts.get(actors._storage_key(receipt))
+    first = runtime().receipts.get(storage_key(receipt.series, receipt.receipt_number))
 
-    monkeypatch.setattr(actors, "render_pdf", lambda _: b"%PDF- other bytes")
+    monkeypatch.setattr(actors, "render_pdf", lambda _, **__: b"%PDF- other bytes")
     shop.run(rendering)
 
     (receipt,) = shop.rows(Receipt)

@@ -117,7 +117,7 @@ def test_a_renderer_that_was_killed_while_idle_is_replaced(tmp_path: Path, moody
 
 
 def test_half_a_pdf_from_a_new_process_is_a_failure(moody: str) -> None:
-    with pytest.raises(RenderFailed, match="without its end|ended with code 1"):
+    with pytest.raises(RenderFailed, match=r"without its end|ended with code 1"):
         draw(page("HALF"), documents=100, executable=moody)
 
 

@@ -85,7 +85,10 @@ def test_the_order_and_number_of_deliveries_do_not_matter(paid, seed):
     shop.work()
 
     assert status(shop, session) == "partially_refunded"
-    assert sorted((row.amount_minor, row.status) for row in shop.rows(Refund)) == [(1000, "failed"), (2000, "succeeded")]
+    assert sorted((row.amount_minor, row.status) for row in shop.rows(Refund)) == [
+        (1000, "failed"),
+        (2000, "succeeded"),
+    ]
     assert 2000 in [note.total_minor for note in credit_notes(shop)]
 
 

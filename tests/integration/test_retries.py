@@ -573,8 +573,7 @@ class TestStripeFailing:
         for _ in range(12):
             attempt = shop.attempt(session)
             before = clock.now()
-            with pytest.raises(StripeUnavailable):
-                shop.run(opening)
+            shop.run(opening)
             waits.append((shop.attempt(session).next_try_at - before).total_seconds())
             assert shop.attempt(session).tries == attempt.tries + 1
 

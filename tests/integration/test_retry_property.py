@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 import requests
 from dramatiq import Message
-from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import HealthCheck, Phase, example, given, seed, settings
 from hypothesis import strategies as st
 from stripe import HTTPClient
 
@@ -509,9 +509,18 @@ STEPS = st.sampled_from([RETRIES, RETRIES, MESSAGES, BUYERS, STRIPE, WAITS, INTE
 # A failed payment is what everything here is about: a course is a few rounds, and most rounds begin with one.
 ROUNDS = st.tuples(
     st.sampled_from([*(("fail", 0, card) for card in DECLINES), ("work",), ("webhooks", "reversed")]),
-    st.lists(STEPS, min_size=1, max_size=4),
-).map(lambda parts: [parts[0], *parts[1]])
-COURSES = st.lists(ROUNDS, min_size=1, max_size=6).map(lambda rounds: [step for each in rounds for step in each])
+    st.sampled_from([INTERRUPTIONS, STEPS]).flatmap(lambda kind: kind),
+    st.lists(STEPS, max_size=2),
+).map(lambda parts: [parts[0], parts[1], *parts[2]])
+COURSES = st.lists(ROUNDS, min_size=1, max_size=5).map(lambda rounds: [step for each in rounds for step in each])
+# Courses that went wrong once.
+_FAIL = ("fail", 0, "4000000000000002")
+A_SLOW_CLICK_IS_OVERTAKEN = [_FAIL, ("meanwhile", "answer", 1, ("click",), [("click",), _FAIL]), ("work",)]
+A_GRANT_COMES_WHILE_THE_PAGE_IS_CLOSED = [
+    *([_FAIL, ("timer",)] * LIMIT),
+    _FAIL,
+    ("meanwhile", "answer", 1, ("timer",), [("grant",)]),
+]
 WINDOWS = st.sampled_from([1440, 1440, 45, 3000])
 
 
@@ -555,9 +564,11 @@ def run(course: Course, examples: int, number: int | None = None, **more: Any) -
         deadline=None,
         database=None,
         suppress_health_check=list(HealthCheck),
-        phases=[Phase.generate, Phase.shrink],
+        phases=[Phase.explicit, Phase.generate, Phase.shrink],
         **more,
     )
+    @example(1440, A_SLOW_CLICK_IS_OVERTAKEN)
+    @example(1440, A_GRANT_COMES_WHILE_THE_PAGE_IS_CLOSED)
     @given(WINDOWS, COURSES)
     def courses(window_minutes: int, steps: list[tuple[Any, ...]]) -> None:
         course.begin(window_minutes)

@@ -27,7 +27,6 @@ def error(kind: type[stripe.StripeError], status: int | None, **body: Any) -> st
         error(stripe.APIError, 409, code="idempotency_key_in_use"),
         error(stripe.InvalidRequestError, 400, code="lock_timeout"),
         error(stripe.AuthenticationError, 401, message="Invalid API Key provided"),
-        error(stripe.PermissionError, 403, message="not allowed"),
     ],
     ids=lambda found: f"{type(found).__name__}-{found.http_status}",
 )
@@ -41,6 +40,7 @@ def test_an_unknown_outcome_and_a_busy_stripe_are_asked_again(found: stripe.Stri
         error(stripe.InvalidRequestError, 400, code="amount_too_small", param="line_items[0]"),
         error(stripe.InvalidRequestError, 404, code="resource_missing", param="session"),
         error(stripe.CardError, 402, code="card_declined", param=None),
+        error(stripe.PermissionError, 403, message="not allowed"),
         error(stripe.IdempotencyError, 400, type="idempotency_error"),
     ],
     ids=lambda found: f"{type(found).__name__}-{found.http_status}",

@@ -33,6 +33,7 @@ def test_nobody_waits_behind_a_pdf_or_a_sweep() -> None:
     assert ROLES["receipts"] == (Queue.RECEIPT_NUMBERS, Queue.RECEIPTS)
     assert not {Queue.SWEEPS, Queue.WINDOWS} & set(ROLES["interactive"])
     assert ACTORS["receipts.render"] == Queue.RECEIPTS
+    assert ACTORS["checkout.open"] == Queue.WINDOWS
 
 
 def test_an_unknown_actor_has_no_message() -> None:
