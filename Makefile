@@ -38,7 +38,7 @@ SEED ?= 1
 
 .PHONY: chaos
 chaos: $(VENV)/ready packages ## Try generated interleavings at length (RUNS=n, SEED=n), and say how many runs and steps it were
-	@RUNS=$(RUNS) SEED=$(SEED) $(BIN)/python -m pytest --numprocesses 2 --quiet -rfEP -k at_length tests/integration $(ARGS)
+	@RUNS=$(RUNS) SEED=$(SEED) $(BIN)/python -m pytest --numprocesses 2 --quiet -rfEP --show-capture=stdout -k "at_length or under_random_kills" tests/integration tests/e2e $(ARGS)
 
 .PHONY: bench
 bench: $(VENV)/ready packages ## Measure against baselines: a table, and build/bench.json (ROWS=n shrinks, ONLY=name,name selects)

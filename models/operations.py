@@ -103,7 +103,8 @@ def is_first_create(operation: Operation) -> bool:
 def claim_due(at: datetime, limit: int) -> int:
     """Send up to ``limit`` commands again that should long have an outcome: Stripe failed, or their message was lost.
 
-    Each claim doubles the wait before the next. Returns how many.
+    One that has its session already waits for a page, and is answered by whoever goes on with that attempt. Each claim
+    doubles the wait before the next. Returns how many.
     """
     rows = claims.claim_due(
         Operation,
@@ -111,6 +112,7 @@ def claim_due(at: datetime, limit: int) -> int:
         at,
         limit,
         Operation.outcome.is_null(),
+        Operation.session.is_null(),
         tries=Operation.tries + 1,
         next_try_at=SQL("%s + LEAST(%s * power(2, LEAST(tries, 20)), %s)", (at, LEASE, _LONGEST_BACKOFF)),
     )

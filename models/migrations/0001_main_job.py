@@ -88,7 +88,7 @@ CREATE TABLE operations (
     CHECK ((outcome IS NULL) = (finished_at IS NULL))
 );
 CREATE INDEX operations_unfinished ON operations (session_id) WHERE outcome IS NULL;
-CREATE INDEX operations_due ON operations (next_try_at) WHERE outcome IS NULL;
+CREATE INDEX operations_due ON operations (next_try_at) WHERE outcome IS NULL AND session_id IS NULL;
 
 CREATE TABLE transactions (
     id uuid PRIMARY KEY,

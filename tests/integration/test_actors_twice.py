@@ -13,6 +13,7 @@ import pytest
 from dramatiq import Message
 
 from paywindow import clock, ids, messages
+from paywindow.errors import StripeUnavailable
 from paywindow.messages import ACTORS, build
 from paywindow.models import database
 from paywindow.models.tables import CheckoutAttempt, PaymentSession, Receipt, Refund, Transaction
@@ -193,6 +194,16 @@ def _sweep_attempts(shop: Shop) -> Message[Any]:
     _open(shop)
     shop.pass_time(minutes=1)
     return build("sweeps.attempts")
+
+
+@case("sweeps.operations")
+def _sweep_operations(shop: Shop) -> Message[Any]:
+    message = _cancel(shop)
+    shop.fault("refuse_connection", times=3)
+    with pytest.raises(StripeUnavailable):
+        shop.run(message)
+    shop.pass_time(minutes=1)
+    return build("sweeps.operations")
 
 
 @case("sweeps.windows")

@@ -274,3 +274,49 @@ def test_money_and_cancel_at_the_same_moment_leave_one_of_the_two(make_shop: Cal
     assert codes[:2] == [409, 409]
     assert {*zip(states[2:], codes[2:], strict=True)} == {("canceled", 200)}
     assert not [row for row in shop.rows(Operation) if row.outcome is None]
+
+
+def test_money_that_comes_after_the_deadline_while_a_cancel_is_under_way_is_late(shop: Shop) -> None:
+    session = shop.open_session(window_minutes=5)
+    shop.pass_time(minutes=4, seconds=30)
+    message = cancel_message(session.id)
+    shop.fault("hold_request", **EXPIRE)
+    canceling = threading.Thread(target=shop.run, args=(message,))
+    canceling.start()
+    shop.await_hold()
+    shop.pass_time(minutes=1)
+    shop.pay(session)
+
+    shop.control("holds/release")
+    canceling.join()
+    shop.work()
+
+    after = shop.session(session.id)
+    assert (after.status, after.hold_reason) == ("pending", "paid_late")
+    assert [row.settled_at for row in shop.transactions(session)] == [None]
+    assert outcome_of(shop, message)["body"]["code"] == "session_held"
+
+
+def test_a_cancel_takes_the_sessions_lock_before_any_row_of_it(shop: Shop) -> None:
+    """Otherwise it would wait in a circle with Stripe's word of the same page, which holds the session and wants the attempt."""
+    session = shop.open_session()
+    message = cancel_message(session.id)
+    shop.fault("hold_reply", **EXPIRE)
+    canceling = threading.Thread(target=shop.run, args=(message,))
+    canceling.start()
+    shop.await_hold()
+
+    with db.transaction():
+        db.database.execute_sql("SELECT pg_advisory_xact_lock(%s)", (session.auction_id.int >> 65,))
+        db.database.execute_sql("SELECT * FROM payment_sessions WHERE id = %s FOR UPDATE", (session.id,))
+        shop.control("holds/release")
+        while not db.database.execute_sql("SELECT count(*) FROM pg_locks WHERE NOT granted").fetchone()[0]:
+            threading.Event().wait(0.01)
+        # The cancel waits for the session, and holds nothing of it: its attempt can still be locked at once.
+        db.database.execute_sql(
+            "SELECT * FROM checkout_attempts WHERE session_id = %s FOR UPDATE NOWAIT", (session.id,)
+        )
+    canceling.join()
+    shop.work()
+
+    assert outcome_of(shop, message)["status"] == 200

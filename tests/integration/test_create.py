@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from paywindow import clock, ids, jsons
-from paywindow.errors import StripeUnavailable
-from paywindow.messages import build
+from paywindow.actors.runtime import runtime
+from paywindow.errors import StripeRefused, StripeUnavailable
+from paywindow.messages import build, command
 from paywindow.models import attempts
 from paywindow.models import database as db
 from paywindow.models.tables import CheckoutAttempt, Operation, PaymentSession
@@ -381,3 +382,121 @@ def test_the_frozen_parameters_are_on_record_before_stripe_is_asked(shop: Shop) 
 
     assert json.loads(attempt.params)["metadata"]["attempt"] == "1"
     assert attempt.first_called_at <= clock.now()
+
+
+def test_parameters_that_grew_too_old_in_an_outage_cost_nobody_the_auction(shop: Shop) -> None:
+    message = shop.create_message(shop.request(window_minutes=31))
+    shop.fault("refuse_connection", times=1000)
+    with pytest.raises(StripeUnavailable):
+        shop.run(message)
+    shop.mend()
+
+    shop.pass_time(minutes=2)
+    shop.sweep()
+
+    (session,) = shop.rows(PaymentSession)
+    assert (session.status, session.released_at) == ("pending", None)
+    assert [(row.number, row.kind, row.status) for row in shop.rows(CheckoutAttempt)] == [
+        (1, "first", "refused"),
+        (2, "roll", "open"),
+    ]
+    (page,) = shop.ledger()["sessions"]
+    outcome = shop.outcome(uuid.UUID(message.kwargs["operation_id"]))
+    assert outcome["status"] == 201
+    assert outcome["body"]["paymentSession"]["stripeCheckoutUrl"] == page["url"]
+    shop.pass_time(minutes=29)
+    shop.sweep()
+    assert shop.session(session.id).status == "expired"
+    assert shop.ledger()["sessions"][0]["status"] == "expired"
+
+
+def test_an_expiry_that_stripe_refuses_at_once_is_not_tried_again_and_again(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> Any:
+        raise StripeRefused("Invalid expires_at", code="parameter_invalid", param="expires_at", status=400)
+
+    monkeypatch.setattr(runtime().gateway, "create_checkout", refuse)
+
+    outcome = shop.create(shop.request(window_minutes=31))
+
+    assert (outcome["status"], outcome["body"]["param"]) == (422, "expires_at")
+    assert [row.status for row in shop.rows(CheckoutAttempt)] == ["refused"]
+
+
+@pytest.mark.parametrize("hours", [0, 23], ids=["after two tries", "after 23 hours"])
+def test_a_refusal_to_list_pages_is_not_taken_for_the_absence_of_a_page(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, hours: int
+) -> None:
+    shop.fault("timeout_after_work", times=2, **PAGES)
+    message = shop.create_message(shop.request())
+    with pytest.raises(StripeUnavailable):
+        shop.run(message)
+    (attempt,) = shop.rows(CheckoutAttempt)
+    with db.transaction():
+        CheckoutAttempt.update(tries=2).where(CheckoutAttempt.id == attempt.id).execute()
+
+    def refuse(*_: Any) -> Any:
+        raise StripeRefused("This key may not list Checkout Sessions.", status=403)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runtime().gateway, "checkouts_since", refuse)
+        shop.pass_time(hours=hours, minutes=1)
+        shop.sweep()
+    (session,) = shop.rows(PaymentSession)
+    assert (session.status, session.released_at, shop.attempt(session).status) == ("pending", None, "claimed")
+
+    shop.pass_time(minutes=20)
+    shop.sweep()
+
+    (page,) = shop.ledger()["sessions"]
+    assert shop.checkout_id(session) == page["id"]
+    assert shop.outcome(uuid.UUID(message.kwargs["operation_id"]))["status"] == 201
+
+
+def test_going_on_with_an_attempt_in_an_outage_is_left_to_the_sweep(shop: Shop) -> None:
+    shop.fault("refuse_connection", times=1000)
+    with pytest.raises(StripeUnavailable):
+        shop.run(shop.create_message(shop.request()))
+    (attempt,) = shop.rows(CheckoutAttempt)
+
+    shop.run(build("checkout.open", attempt_id=str(attempt.id)))
+
+    (after,) = shop.rows(CheckoutAttempt)
+    assert (after.status, after.tries) == ("claimed", attempt.tries + 1)
+    shop.mend()
+    shop.pass_time(minutes=1)
+    shop.sweep()
+    (after,) = shop.rows(CheckoutAttempt)
+    assert after.status == "open"
+
+
+@pytest.mark.parametrize("replaced_by", ["a roll", "a retry of the timer", "a retry of the buyer"])
+def test_a_create_that_joins_while_the_page_is_being_replaced_finds_a_session_that_was_there(
+    shop: Shop, replaced_by: str
+) -> None:
+    request = shop.request(window_minutes=3 * 1440)
+    first = shop.create(request)
+    session = shop.session(first["body"]["paymentSession"]["id"])
+    if replaced_by != "a roll":
+        shop.pay(session, "4000000000000002")
+        shop.deliver()
+    if replaced_by == "a retry of the buyer":
+        replacing = command("payment.retry", uuid.uuid4(), "shop", "f" * 64, {"session_id": str(session.id)})
+    else:
+        shop.pass_time(hours=24, seconds=1)
+        replacing = build("window.due", session_id=str(session.id))
+    shop.fault("hold_reply", method="POST", path_prefix="/v1/checkout/sessions", path_suffix="/sessions")
+    opening = threading.Thread(target=shop.run, args=(replacing,))
+    opening.start()
+    shop.await_hold()
+    joining = shop.create_message(request)
+    shop.run(joining)
+
+    shop.control("holds/release")
+    opening.join()
+    shop.work()
+
+    outcome = shop.outcome(uuid.UUID(joining.kwargs["operation_id"]))
+    assert (first["status"], outcome["status"]) == (201, 200)
+    assert outcome["body"]["paymentSession"]["stripeCheckoutUrl"] == shop.ledger()["sessions"][-1]["url"]

@@ -244,6 +244,30 @@ def test_an_event_about_a_page_that_stripe_does_not_have_is_parked_in_the_end(sh
     assert "No such checkout.session" in row.last_error
 
 
+def test_an_event_that_needs_stripes_word_waits_for_the_end_of_an_outage(shop: Shop) -> None:
+    session = shop.open_session(window_minutes=5)
+    shop.pay(session)
+    event = shop.event("checkout.session.completed")
+    shop.pass_time(minutes=6)
+    shop.fault("refuse_connection", times=1000)
+    shop.deliver_event(event)
+
+    shop.work()
+
+    for _ in range(inbox.FAILURES_BEFORE_PARKING + 2):
+        shop.pass_time(minutes=2)
+        shop.run(messages.build("sweeps.inbox"))
+        shop.work()
+    row = row_of(shop, event)
+    assert (row.handled_at, row.tries, row.parked_at) == (None, 0, None)
+    assert row.last_error.startswith("Stripe could not be asked")
+    shop.mend()
+    shop.pass_time(minutes=2)
+    shop.sweep()
+    assert row_of(shop, event).verdict == "applied"
+    assert shop.session(session.id).status == "completed"
+
+
 def test_an_event_that_waits_does_not_use_up_its_tries(shop: Shop) -> None:
     session, _ = paid_events(shop)
     with db.transaction():  # as if the answer that opened the page were not recorded yet

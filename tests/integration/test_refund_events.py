@@ -103,3 +103,22 @@ def test_a_refund_of_a_payment_that_is_not_ours_is_foreign(paid):
 
     assert status(shop, session) == "succeeded"
     assert shop.rows(Refund) == []
+
+
+@pytest.mark.parametrize("first_word", ["charge.succeeded", "payment_intent.succeeded", "checkout.session.completed"])
+def test_a_refund_that_is_told_before_its_payment_is_recorded_once_the_payment_is(shop, first_word):
+    shop.deaf_to = {"receipts.render"}
+    session = shop.open_session()
+    shop.pay(session)
+    (intent,) = shop.ledger()["payment_intents"]
+    shop.control("refunds", payment_intent=intent["id"])
+    shop.tell("refund.created")
+    assert shop.rows(Refund) == []
+
+    shop.tell(first_word)
+    shop.pass_time(minutes=1)
+    shop.sweep()
+
+    assert shop.verdicts()["refund.created"] == "applied"
+    assert status(shop, session) == "refunded"
+    assert [note.total_minor for note in credit_notes(shop)] == [27550]

@@ -1,6 +1,8 @@
 """Failed payments are retried, within limits, without ever charging twice."""
 
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
@@ -11,6 +13,7 @@ from paywindow import clock, ids, jsons, messages
 from paywindow.actors.runtime import runtime
 from paywindow.errors import StripeRefused, StripeUnavailable
 from paywindow.models import database as db
+from paywindow.models import windows
 from paywindow.models.moves import Stale
 from paywindow.models.tables import Notification, Operation, PaymentSession
 
@@ -85,6 +88,11 @@ def in_between(monkeypatch, call, step):
         return answer
 
     monkeypatch.setattr(gateway, call, calling)
+
+
+def someone_waits_for_a_lock():
+    """Whether a connection waits for a lock; asked inside a transaction."""
+    return db.database.execute_sql("SELECT count(*) FROM pg_locks WHERE NOT granted").fetchone()[0] > 0
 
 
 def tolerating_stale(shop, *copies):
@@ -268,6 +276,27 @@ class TestTheTimer:
 
         session = shop.session(session.id)
         assert (session.retry_count, session.attempt_number, len(open_pages(shop))) == (1, 2, 1)
+
+    def test_set_by_a_decline_is_not_overwritten_by_a_look_at_the_window_in_the_same_moment(self, shop, monkeypatch):
+        session = shop.open_session()
+        shop.pay(session, DECLINED)
+        declined = messages.receive_event(json.dumps(shop.event("payment_intent.payment_failed")), clock.now())
+        real, telling = windows.attend, threading.Thread(target=shop.run, args=(declined,))
+
+        def attend(*args):
+            monkeypatch.setattr(windows, "attend", real)
+            telling.start()
+            while telling.is_alive() and not someone_waits_for_a_lock():
+                threading.Event().wait(0.01)
+            real(*args)
+
+        monkeypatch.setattr(windows, "attend", attend)
+        shop.run(messages.build("window.due", session_id=str(session.id)))
+        telling.join()
+
+        session = shop.session(session.id)
+        assert session.status == "failed"
+        assert session.due_at == session.retry_at
 
 
 class TestWhatIsPublished:
@@ -512,6 +541,64 @@ class TestTheBuyersRetry:
 
         assert (shop.session(session.id).status, open_pages(shop)) == ("expired", [])
 
+    def test_that_loses_to_the_timer_after_it_closed_the_page_is_followed_by_a_new_page(self, shop):
+        session = decline(shop, shop.open_session())
+        shop.pass_time(minutes=1, seconds=1)
+        message = retry_message(session)
+        shop.fault("hold_request", method="POST", path_suffix="/expire")
+        with ThreadPoolExecutor() as pool:
+            clicking = pool.submit(shop.run, message)
+            shop.await_hold()
+            shop.run(messages.build("window.due", session_id=str(session.id)))
+            shop.control("holds/release")
+            clicking.result()
+        shop.work()
+        assert answer_of(shop, message)["body"]["code"] == "not_failed"
+
+        shop.sweep()  # no webhook tells that the page is dead
+
+        [page] = open_pages(shop)
+        assert shop.checkout_id(session) == page["id"]
+        assert (shop.attempt(session).kind, shop.session(session.id).status) == ("roll", "pending")
+        assert shop.session(session.id).retry_count == 1
+
+    def test_of_a_page_that_is_paid_after_the_deadline_while_it_is_being_closed_holds_the_money(self, shop):
+        session = decline(shop, shop.open_session(window_minutes=5))
+        shop.pass_time(minutes=4, seconds=30)
+        message = retry_message(session)
+        shop.fault("hold_request", method="POST", path_suffix="/expire")
+        with ThreadPoolExecutor() as pool:
+            clicking = pool.submit(shop.run, message)
+            shop.await_hold()
+            shop.pass_time(minutes=1)
+            shop.pay(session)
+            shop.control("holds/release")
+            clicking.result()
+        shop.work()
+
+        session = shop.session(session.id)
+        assert (session.status, session.hold_reason, session.attempt_number) == ("failed", "paid_late", 1)
+        assert [row.settled_at for row in shop.transactions(session)] == [None, None]
+        assert answer_of(shop, message)["body"]["code"] == "session_held"
+
+    def test_whose_page_was_closed_only_after_the_deadline_opens_no_other(self, shop):
+        session = decline(shop, shop.open_session(window_minutes=5))
+        shop.pass_time(minutes=4, seconds=30)
+        message = retry_message(session)
+        shop.fault("hold_reply", method="POST", path_suffix="/expire")
+        with ThreadPoolExecutor() as pool:
+            clicking = pool.submit(shop.run, message)
+            shop.await_hold()
+            shop.pass_time(minutes=1)
+            shop.control("holds/release")
+            clicking.result()
+        shop.work()
+
+        assert answer_of(shop, message)["body"]["code"] == "session_expired"
+        assert open_pages(shop) == []
+        shop.sweep()
+        assert shop.session(session.id).status == "expired"
+
 
 class TestStripeFailing:
     @pytest.fixture(autouse=True)
@@ -618,6 +705,26 @@ class TestStripeFailing:
         session = shop.session(session.id)
         self._is_refused(shop, session, "account_invalid")
         assert open_pages(shop) == []
+
+    def test_so_long_in_the_last_half_hour_that_the_parameters_grew_too_old_costs_nobody_the_auction(self, shop):
+        session = shop.open_session()
+        shop.pass_time(hours=23, minutes=40)
+        session = decline(shop, session)
+        message = retry_message(session)
+        shop.fault("refuse_connection", method="POST", path_suffix="/sessions", times=1000)
+        with pytest.raises(StripeUnavailable):
+            shop.run(message)
+        shop.mend()
+
+        shop.pass_time(seconds=70)
+        shop.sweep()
+
+        session = shop.session(session.id)
+        assert (session.status, session.released_at, session.retry_count) == ("pending", None, 1)
+        [page] = open_pages(shop)
+        assert (shop.attempt(session).kind, shop.checkout_id(session)) == ("roll", page["id"])
+        answer = answer_of(shop, message)
+        assert (answer["status"], answer["body"]["paymentSession"]["stripeCheckoutUrl"]) == (200, page["url"])
 
     def _is_refused(self, shop, session, code):
         assert (session.status, session.failure_code, session.released_at is not None) == ("failed", code, True)

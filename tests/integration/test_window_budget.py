@@ -63,6 +63,29 @@ def test_a_sweep_gets_no_more_than_it_asks_for(client):
     assert [budget.claim_for_sweep(wanted) for wanted in (10, 20, 10)] == [10, 20, 10]
 
 
+@pytest.mark.parametrize("rate", [1, 2])
+def test_a_sweep_gets_its_turn_at_the_smallest_rates(client, rate):
+    budget = Budget(client, rate)
+
+    for _ in range(2):
+        while not (granted := budget.claim_for_sweep(5)):
+            pass
+        assert granted == 1
+
+
+@pytest.mark.parametrize("rate", ["1", "2"])
+def test_windows_are_closed_at_the_smallest_rates(make_shop, rate):
+    shop = make_shop(STRIPE_RATE_LIMIT=rate)
+    session = shop.open_session(window_minutes=30)
+    shop.pass_time(minutes=30)
+
+    while shop.session(session.id).status == "pending":
+        sweep(shop)
+        shop.work()
+
+    assert shop.session(session.id).status == "expired"
+
+
 def test_all_processes_share_one_bucket(client):
     first, second = Budget(client, 10_000), Budget(client, 10_000)
 
@@ -211,3 +234,26 @@ def test_due_windows_are_found_by_their_index(shop, question, monkeypatch):
         plan = "\n".join(row[0] for row in execute(f"EXPLAIN {sql}", params).fetchall())
 
     assert "payment_sessions_due" in plan
+
+
+def test_attempts_are_taken_up_within_the_share_that_all_sweeps_have_together(make_shop):
+    shop = make_shop(STRIPE_RATE_LIMIT="100")
+    insert_sessions(300)
+    with transaction():
+        db.database.execute_sql(
+            """
+            INSERT INTO checkout_attempts (id, session_id, number, kind, status, params, idempotency_key,
+                first_called_at, next_try_at, created_at)
+            SELECT gen_random_uuid(), id, 1, 'first', 'claimed', '{}', id::text, created_at, created_at, created_at
+            FROM payment_sessions
+            """
+        )
+    started = time.monotonic()
+
+    for _ in range(5):
+        shop.run(messages.build("sweeps.attempts"))
+        sweep(shop)
+
+    sent = [message.actor_name for message in shop.queue.messages]
+    assert sent.count("checkout.open") >= 40
+    assert len(sent) <= 40 + 40 * (time.monotonic() - started) + 1

@@ -1,6 +1,7 @@
 """The payment window is enforced, and can be moved."""
 
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from urllib.parse import urlsplit
 
@@ -651,3 +652,124 @@ def test_a_page_that_is_refused_after_the_session_was_called_off_is_shown_as_ref
     shown = shop.snapshot(session)
     assert shown["paymentSession"]["status"] == "canceled"
     assert [attempt["status"] for attempt in shown["attempts"]] == ["refused"]
+
+
+def test_extending_a_window_whose_page_just_died_does_not_put_off_the_next_page(shop):
+    session = shop.open_session(window_minutes=3 * 1440)
+    shop.pass_time(hours=24, seconds=1)
+    shop.tell("checkout.session.expired")
+
+    assert override(shop, "window.extend", session, minutes=60, until=None)["status"] == 200
+
+    shop.pass_time(seconds=2)
+    shop.sweep()
+    assert len(open_pages(shop)) == 1
+    assert shop.attempt(session).kind == "roll"
+
+
+def test_extending_a_window_that_has_no_retry_left_does_not_put_off_the_closing_of_its_page(make_shop):
+    shop = make_shop(PAYMENT_RETRY_LIMIT="0")
+    session = shop.open_session(window_minutes=600)
+    shop.pay(session, "4000000000000002")
+    shop.tell("payment_intent.payment_failed")
+
+    assert override(shop, "window.extend", session, minutes=60, until=None)["status"] == 200
+
+    shop.sweep()
+    assert open_pages(shop) == []
+    assert shop.session(session.id).status == "failed"
+
+
+def test_the_answer_of_an_older_page_does_not_answer_a_reopen(shop):
+    creating = shop.create_message(shop.request(window_minutes=60))
+    pages = {"method": "POST", "path_prefix": "/v1/checkout/sessions"}
+    shop.fault("hold_reply", **pages)
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(shop.run, creating)
+        shop.await_hold()
+        (session,) = shop.rows(PaymentSession)
+        assert override(shop, "window.expire", session)["status"] == 200
+        shop.fault("hold_reply", **pages)
+        request = {"session_id": str(session.id), "reason": "the buyer called", "minutes": 60, "until": None}
+        operation = ids.operation_id("shop", None)
+        second = pool.submit(
+            shop.run, messages.command("window.reopen", operation, "admin", ids.fingerprint("reopen", request), request)
+        )
+        while len(holds := shop.look("holds")["holds"]) < 2:
+            pass
+        shop.control("holds/release", id=holds[0]["id"])
+        first.result()
+        shop.control("holds/release")
+        second.result()
+    shop.work()
+
+    outcome = shop.outcome(operation)
+    (page,) = open_pages(shop)
+    assert outcome["status"] == 200, outcome
+    assert outcome["body"]["paymentSession"]["stripeCheckoutUrl"] == page["url"]
+    assert shop.checkout_id(session) == page["id"]
+
+
+def test_money_that_comes_after_the_deadline_while_an_admin_closes_the_window_is_late(shop):
+    session = shop.open_session(window_minutes=5)
+    shop.pass_time(minutes=4, seconds=30)
+    shop.fault("hold_request", method="POST", path_suffix="/expire")
+    with ThreadPoolExecutor() as pool:
+        expiring = pool.submit(override, shop, "window.expire", session)
+        shop.await_hold()
+        shop.pass_time(minutes=1)
+        shop.pay(session)
+        shop.control("holds/release")
+        outcome = expiring.result()
+
+    session = shop.session(session.id)
+    assert (session.status, session.hold_reason) == ("pending", "paid_late")
+    assert [row.settled_at for row in shop.transactions(session)] == [None]
+    assert outcome["body"]["code"] == "session_held"
+
+
+def test_a_roll_whose_parameters_grew_too_old_in_an_outage_costs_nobody_the_auction(shop):
+    session = shop.open_session(window_minutes=1440 + 20)
+    shop.pass_time(hours=24, seconds=1)
+    shop.fault("refuse_connection", method="POST", path_suffix="/sessions", times=1000)
+    with pytest.raises(StripeUnavailable):
+        shop.run(messages.build("window.due", session_id=str(session.id)))
+    shop.mend()
+
+    shop.pass_time(minutes=2)
+    shop.sweep()
+
+    session = shop.session(session.id)
+    assert (session.status, session.released_at, session.attempt_number) == ("pending", None, 3)
+    assert [page["id"] for page in open_pages(shop)] == [shop.checkout_id(session)]
+    shop.pass_time(minutes=18)
+    shop.sweep()
+    assert (shop.session(session.id).status, open_pages(shop)) == ("expired", [])
+
+
+def test_the_release_of_an_auction_is_announced_once(shop):
+    shop.fault("refuse_connection", times=1000)
+    with pytest.raises(StripeUnavailable):
+        shop.run(shop.create_message(shop.request(window_minutes=30)))
+    (session,) = shop.rows(PaymentSession)
+    shop.pass_time(minutes=31)
+    shop.mend()
+    shop.run(messages.build("sweeps.windows"))
+    shop.work()
+    shop.sweep()
+    override(shop, "window.expire", session)
+
+    assert shop.notifications(session).count("auction.released") == 1
+
+
+def test_a_window_whose_auction_was_released_cannot_be_extended(shop):
+    outcome = shop.create(shop.request(amount_minor=1))
+    session = shop.session(outcome["body"]["sessionId"])
+    assert (session.status, session.released_at is not None) == ("failed", True)
+
+    outcome = override(shop, "window.extend", session, minutes=60, until=None)
+
+    assert (outcome["status"], outcome["body"]["code"]) == (409, "session_expired")
+    assert shop.session(session.id).expires_at == session.expires_at
+    override(shop, "window.expire", session)
+    assert shop.notifications(session).count("auction.released") == 1
