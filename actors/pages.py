@@ -211,15 +211,23 @@ def _give_up(attempt: CheckoutAttempt, refusal: StripeRefused, at: datetime) -> 
     if session is None or not attempts.refuse(attempt, str(refusal), at):
         return None
     cause = Cause(f"system:{attempt.kind}", at, why=str(refusal))
-    if refusal.param == "expires_at" and at - attempt.created_at > TOO_FRESH_TO_BE_STALE and at < session.expires_at:
+    current = session.attempt_number == attempt.number
+    stale = refusal.param == "expires_at" and at - attempt.created_at > TOO_FRESH_TO_BE_STALE
+    if stale and current and at >= session.expires_at:
+        # Not refused but too late: the window closes as any other.
+        moves.touch(session.id, at)
+        windows.attend(session, at)
+        closed = Problem("session_expired", "The payment window has closed.", sessionId=str(session.id))
+        _refuse_waiting(session, closed, at)
+        return None
+    if stale and at < session.expires_at:
         number = attempt.number + 1
-        wanted = session.attempt_number == attempt.number and session.released_at is None
+        wanted = current and session.released_at is None
         changes = {"attempt_number": number, "due_at": session.expires_at}
         if wanted and moves.apply(session, Event.PAGE_ROLLED, cause, **changes).kind is not Kind.PAST:
             return claim_attempt(session, "roll", at)
     code = refusal.code or "stripe_refused"
     told = {"failure_code": code, "failure_message": answers.NOT_POSSIBLE}
-    current = session.attempt_number == attempt.number
     if not current or moves.apply(session, Event.PAGE_REFUSED, cause, **told).kind is Kind.PAST:
         moves.touch(session.id, at)
     problem = Problem("stripe_refused", str(refusal), sessionId=str(session.id), stripeCode=code, param=refusal.param)

@@ -16,7 +16,8 @@ from paywindow.embedded import launch
 from paywindow.embedded.processes import spawn
 
 START_BOTH = """
-import json, pathlib, sys
+import json, pathlib, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have had us ignore it
 from paywindow.embedded import EmbeddedPostgres, EmbeddedRedis
 folder = pathlib.Path(sys.argv[1])
 postgres = EmbeddedPostgres(folder / "postgres", durable=False)

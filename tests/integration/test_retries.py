@@ -684,6 +684,22 @@ class TestStripeFailing:
         assert shop.attempt(session).stripe_checkout_id == page["id"]
         assert {name for name in after if after[name] != calls.get(name, 0)}.isdisjoint({"checkout.sessions.create"})
 
+    def test_until_the_window_has_ended_is_a_window_that_closed_not_a_refusal(self, shop):
+        session = decline(shop, shop.open_session(window_minutes=45))
+        shop.fault("refuse_connection", method="POST", path_suffix="/sessions", times=2)
+        click = retry_message(session)
+        with pytest.raises(StripeUnavailable):
+            shop.run(click)
+
+        shop.pass_time(hours=10)
+        shop.sweep()
+        shop.sweep()
+
+        session = shop.session(session.id)
+        assert (session.status, session.released_at is not None) == ("expired", True)
+        assert answer_of(shop, click)["body"]["code"] == "session_expired"
+        assert open_pages(shop) == []
+
     def test_for_good_on_the_first_attempt_fails_it_with_its_code_and_releases_the_auction(self, shop):
         outcome = shop.create(shop.request(amount_minor=10))
 

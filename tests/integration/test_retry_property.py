@@ -406,6 +406,9 @@ class Course:
         if session.status == Status.PENDING and session.hold_reason is None:
             assert attempt is not None
             assert payable == [attempt.stripe_checkout_id], f"pending, and payable is {payable}"
+        elif session.status == Status.FAILED and session.retry_at is not None:
+            assert session.retry_at >= session.expires_at, "a retry that is due was not made"
+            assert shown["retry"]["canRetry"] is True  # the buyer may be quicker than the deadline
         elif session.status == Status.FAILED:
             # The timer has used up all tries, or Stripe refused for good.
             assert retries.left(session, self.shop.settings) == 0 or session.released_at is not None
