@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 import requests
 from dramatiq import Message
+from peewee import fn
 from stripe import HTTPClient
 
 from paywindow import clock, ids, jsons, messages
@@ -373,13 +374,13 @@ class Course:
             events = StripeEvent.select().where(StripeEvent.handled_at.is_null())
             claimed = CheckoutAttempt.select().where(CheckoutAttempt.status == "claimed")
             unanswered = Operation.select().where(Operation.outcome.is_null())
-            failed = PaymentSession.select().where(*_WAITS_FOR_A_RETRY)
+            failed = PaymentSession.select().where(*_NOT_LEFT_ALONE)
             return [
                 *((row.actor, row.next_send_at) for row in outbox),
                 *((f"{row.type}: {row.last_error}", row.next_try_at) for row in events),
                 *((f"attempt {row.number}: {row.last_error}", row.next_try_at) for row in claimed),
                 *((row.kind, self.moment) for row in unanswered),
-                *(("a retry", max(row.retry_at, row.due_at)) for row in failed),
+                *(("what follows a failure", max(row.retry_at or row.due_at, row.due_at)) for row in failed),
             ]
 
     def run_out(self) -> None:
@@ -456,10 +457,10 @@ class Course:
         return True
 
 
-_WAITS_FOR_A_RETRY = (
+# A failed payment with a retry to come, or with a page that is still to be closed since none is left.
+_NOT_LEFT_ALONE = (
     PaymentSession.status == "failed",
-    PaymentSession.retry_at.is_null(False),
-    PaymentSession.retry_at < PaymentSession.expires_at,
+    fn.COALESCE(PaymentSession.retry_at, PaymentSession.due_at) < PaymentSession.expires_at,
     PaymentSession.hold_reason.is_null(),
     PaymentSession.released_at.is_null(),
 )
