@@ -15,7 +15,6 @@ import os
 import selectors
 import signal
 import subprocess
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -23,6 +22,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, cast
 
+from paywindow.receipts.scratch import remove_abandoned, scratch_folder
 from paywindow.receipts.wkhtmltopdf import (
     TIMEOUT_SECONDS,
     RenderFailed,
@@ -45,7 +45,8 @@ class Renderer:
         self.executable = executable
         self.drawn = 0
         self._line = " ".join([*options(executable), _PAGE, _PDF]).encode() + b"\n"
-        self._scratch = tempfile.TemporaryDirectory(prefix="paywindow-render-")
+        remove_abandoned()
+        self._scratch = scratch_folder()
         self._folder = Path(self._scratch.name)
         os.mkfifo(self._folder / _PDF)
         try:
@@ -170,7 +171,7 @@ class _Idle:
 
 _idle = _Idle()
 #: Ends the renderers that wait. Called when the interpreter ends; a process that ends without its ceremonies (a forked worker)
-#: calls it itself, or leaves their folders behind.
+#: calls it itself, or leaves their folders to :func:`paywindow.receipts.scratch.remove_abandoned`.
 close = atexit.register(_idle.close)
 
 

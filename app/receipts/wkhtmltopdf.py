@@ -15,13 +15,13 @@ import os
 import shutil
 import signal
 import subprocess
-import tempfile
 from functools import cache
 
 import pdfkit  # type: ignore[import-untyped]
 
 from paywindow.errors import Transient
 from paywindow.receipts import fonts
+from paywindow.receipts.scratch import scratch_folder
 
 #: Bounds the damage of a renderer that hangs; an ordinary receipt takes a tenth of a second.
 TIMEOUT_SECONDS = 30.0
@@ -61,7 +61,7 @@ def html_to_pdf(html: str, *, timeout_seconds: float = TIMEOUT_SECONDS, executab
     """
     path = find_executable(executable)
     command = launched([path, *options(path), "-", "-"])
-    with tempfile.TemporaryDirectory(prefix="paywindow-render-") as scratch:
+    with scratch_folder() as scratch:
         code, pdf, stderr = _run(command, html.encode(), environment(scratch), timeout_seconds)
     return checked_pdf(code, pdf, stderr)
 
