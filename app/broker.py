@@ -7,10 +7,14 @@ Differences from ``RedisBroker``'s defaults, each for a reason (all were reprodu
 * a retry that cannot be enqueued keeps its message as a dead letter instead of acknowledging it;
 * a consumer that starts again takes back what its process had fetched and not acknowledged, or a restart of Redis would
   strand it until the process ends;
-* heartbeats of 15 s, so that the messages of a killed worker come back in seconds, not minutes.
+* heartbeats of 10 s and a look for missed ones every second, so that the messages of a killed worker come back in seconds,
+  not minutes;
+* consumers that Redis wakes (:mod:`paywindow.consumer`), so that an idle worker costs nothing and starts at once.
 """
 
 import logging
+import threading
+import time
 import traceback
 from typing import Any
 
@@ -20,6 +24,7 @@ import redis
 from dramatiq.brokers.redis import RedisBroker
 from dramatiq.middleware import CurrentMessage, Middleware, Retries
 
+from paywindow.consumer import Consumer
 from paywindow.errors import Permanent
 
 logger = logging.getLogger(__name__)
@@ -27,16 +32,22 @@ logger = logging.getLogger(__name__)
 MAX_RETRIES = 3
 MIN_BACKOFF_MS = 1_000
 MAX_BACKOFF_MS = 60_000
-HEARTBEAT_TIMEOUT_MS = 15_000
-# Out of a million commands: about one in twenty also looks for messages of dead workers.
-MAINTENANCE_CHANCE = 50_000
+# Ten missed beats: every consumer asks Redis for work at least once a second.
+HEARTBEAT_TIMEOUT_MS = 10_000
+MAINTENANCE_SECONDS = 1
 # Dead letters are for an operator to decide about, not for time (the default would be a week).
 DEAD_MESSAGE_TTL_MS = 100 * 365 * 86_400_000
 SOCKET_TIMEOUT_SECONDS = 5
 
 
 class Broker(RedisBroker):
-    """A RedisBroker whose consumers pick up what an earlier connection of the same process left unacknowledged."""
+    """A RedisBroker whose consumers pick up what was left unacknowledged, by their own process or by one that is gone."""
+
+    consumer_class = property(lambda self: Consumer)
+
+    def __init__(self, **options: Any):
+        super().__init__(**options)  # type: ignore[no-untyped-call]
+        self._maintenance = threading.local()
 
     def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 5000) -> Any:
         """Create a consumer, after putting this process's own unacknowledged messages back in their queue.
@@ -50,6 +61,17 @@ class Broker(RedisBroker):
             logger.warning("taking %d unacknowledged messages back", len(stranded), extra={"queue": queue_name})
             self.do_requeue(queue_name, *stranded)
         return super().consume(queue_name, prefetch, timeout)
+
+    def _should_do_maintenance(self, command: str) -> int:
+        """Whether this command also returns the messages of dead workers to their queue.
+
+        Dramatiq throws dice for every command: an idle queue waits long, a busy one pays often. Here every thread that fetches
+        does so once a second; that is one thread a queue.
+        """
+        if command != "fetch" or time.monotonic() < getattr(self._maintenance, "due", 0.0):
+            return 0
+        self._maintenance.due = time.monotonic() + MAINTENANCE_SECONDS
+        return 1
 
 
 def worth_retrying(retries: int, error: BaseException) -> bool:
@@ -109,7 +131,7 @@ def make_broker(redis_url: str, *extra: Middleware) -> Broker:
     on purpose: both raise inside a running thread at any line, which can cost a message or a transaction. Every blocking
     call has a limit of its own instead (Stripe, statements, the renderer).
     """
-    broker = Broker(  # type: ignore[no-untyped-call] # dramatiq does not annotate it
+    broker = Broker(
         client=redis.Redis.from_url(
             redis_url,
             socket_timeout=SOCKET_TIMEOUT_SECONDS,
@@ -122,7 +144,6 @@ def make_broker(redis_url: str, *extra: Middleware) -> Broker:
             *extra,
         ],
         heartbeat_timeout=HEARTBEAT_TIMEOUT_MS,
-        maintenance_chance=MAINTENANCE_CHANCE,
         dead_message_ttl=DEAD_MESSAGE_TTL_MS,
     )
     dramatiq.set_broker(broker)

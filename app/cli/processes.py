@@ -10,8 +10,6 @@ import typer
 
 from paywindow.settings import Role, Settings, secret
 
-# Idle workers look for messages this often, in milliseconds: about 4% of a core for a median pick-up of 10 ms.
-_POLL_MS = "25"
 _RESTART_DELAY_MS = "500"
 _SHUTDOWN_MS = 25_000
 
@@ -49,7 +47,6 @@ def worker(
     if role not in ROLES:
         raise typer.BadParameter(f"{role!r} is not one of {', '.join(ROLES)}", param_hint="--role")
     Settings.load(Role.WORKER)  # so that a mistake is told once and clearly, not by every process
-    os.environ.setdefault("dramatiq_worker_timeout", _POLL_MS)
     os.environ.setdefault("dramatiq_restart_delay", _RESTART_DELAY_MS)
     os.environ.setdefault("DATABASE_POOL_SIZE", str(threads))
     metrics_server.prepare_folder(os.environ)
