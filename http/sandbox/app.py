@@ -11,10 +11,12 @@ from aiohttp import web
 from paywindow.sandbox.checkout import expire_due
 from paywindow.sandbox.config import SandboxConfig
 from paywindow.sandbox.control import ControlApi
+from paywindow.sandbox.control_accounts import AccountControl
 from paywindow.sandbox.control_refunds import RefundControl
 from paywindow.sandbox.core import Sandbox
 from paywindow.sandbox.fees import release_fees
 from paywindow.sandbox.hosted import HostedPage
+from paywindow.sandbox.onboarding import OnboardingPage
 from paywindow.sandbox.pipeline import ApiPipeline
 from paywindow.sandbox.refunds import settle_refunds
 
@@ -22,13 +24,15 @@ _LOG = logging.getLogger(__name__)
 
 
 def build(config: SandboxConfig) -> web.Application:
-    """The application: the API under ``/v1/``, hosted pages under ``/c/pay/``, control under ``/_sandbox/``."""
+    """The application: the API under ``/v1/``, hosted pages under ``/c/pay/`` and ``/setup/e/``, control under ``/_sandbox/``."""
     sandbox = Sandbox(config)
     app = web.Application()
     app.cleanup_ctx.append(_lifetime(sandbox))
     ControlApi(sandbox).add_routes(app)
     RefundControl(sandbox).add_routes(app)
+    AccountControl(sandbox).add_routes(app)
     HostedPage(sandbox).add_routes(app)
+    OnboardingPage(sandbox).add_routes(app)
     app.router.add_route("*", "/{path:.*}", ApiPipeline(sandbox).__call__)
     return app
 

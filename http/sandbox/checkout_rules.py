@@ -6,7 +6,8 @@ StripeError throughout.
 
 from urllib.parse import urlsplit
 
-from paywindow.sandbox.errors import invalid, missing_parameter, unsupported
+from paywindow.sandbox.accounts import check_can_receive
+from paywindow.sandbox.errors import StripeError, invalid, missing_parameter, unsupported
 from paywindow.sandbox.jsontypes import JsonObject
 from paywindow.sandbox.metadata import check_length, checked_metadata
 from paywindow.sandbox.money import check_currency, check_fraction, check_total
@@ -192,15 +193,28 @@ def _check_connect(store: Store, data: JsonObject, totals: Totals) -> None:
     fee = data.get("application_fee_amount")
     destination = data.get("transfer_data", {}).get("destination")
     if destination is not None:
-        store.get("account", destination, "payment_intent_data[transfer_data][destination]", status=400)
+        place = "payment_intent_data[transfer_data][destination]"
+        check_can_receive(store.get("account", destination, place, status=400), place)
+    if "amount" in data.get("transfer_data", {}):
+        raise unsupported("payment_intent_data[transfer_data][amount]")
     if "on_behalf_of" in data:
-        store.get("account", data["on_behalf_of"], "payment_intent_data[on_behalf_of]", status=400)
+        place = "payment_intent_data[on_behalf_of]"
+        _check_can_charge(store.get("account", data["on_behalf_of"], place, status=400), place)
     if fee is None:
         return
     if destination is None:
         raise invalid("Can only apply an application_fee_amount when the PaymentIntent has a destination.", param)
     if not 0 < fee <= totals.amount:
         raise invalid("Your application fee must be positive and no larger than the amount of the charge.", param)
+
+
+def _check_can_charge(account: JsonObject, param: str) -> None:
+    if account["capabilities"].get("card_payments") != "active":
+        raise StripeError(
+            f"The account {account['id']} needs the capability card_payments to be charged on behalf of.",
+            code="account_invalid",
+            param=param,
+        )
 
 
 def _expires_at(params: JsonObject, now: int) -> int:

@@ -1,10 +1,12 @@
 """The control API, ``/_sandbox/...``: JSON in, JSON out; errors have Stripe's shape. For tests and demos only.
 
 It acts as buyers, banks and time would, breaks things on demand, and tells what happened. No key is asked for: the
-sandbox listens on loopback and holds nothing real. Refunds have their operations in :mod:`.control_refunds`.
+sandbox listens on loopback and holds nothing real. Refunds have their operations in :mod:`.control_refunds`, accounts
+in :mod:`.control_accounts`.
 """
 
 from dataclasses import asdict
+from decimal import Decimal, InvalidOperation
 
 from aiohttp import web
 
@@ -15,12 +17,13 @@ from paywindow.sandbox.core import Sandbox
 from paywindow.sandbox.endpoints import roll_secret
 from paywindow.sandbox.errors import invalid
 from paywindow.sandbox.faults import Fault
-from paywindow.sandbox.fees import release_fee, release_fees
+from paywindow.sandbox.fees import Settlement, release_fee, release_fees
 from paywindow.sandbox.hosted import success_url
 from paywindow.sandbox.jsontypes import JsonObject
 from paywindow.sandbox.ledger import ledger
 from paywindow.sandbox.methods import Buyer, CardMethod, DelayedMethod
 from paywindow.sandbox.modes import DeliveryMode
+from paywindow.sandbox.money import check_currency
 from paywindow.sandbox.payments import Result, authenticate, pay, settle_delayed
 
 
@@ -98,11 +101,15 @@ class ControlApi:
         return {"expired": expire_due(self._sandbox)}
 
     async def release_fees(self, request: web.Request, body: JsonObject) -> JsonObject:
-        """Make fees known: of one ``charge``, or of all paid charges."""
+        """Make fees known: of one ``charge``, or of all paid charges.
+
+        One charge may settle in another ``currency``, at ``rate`` (a decimal text).
+        """
         if "charge" not in body:
             return {"charges": release_fees(self._sandbox)}
         charge = self._sandbox.store.get("charge", str(body["charge"]), "charge")
-        return {"charges": [charge["id"]], "balance_transaction": release_fee(self._sandbox, charge)}
+        entry = release_fee(self._sandbox, charge, _settlement(body))
+        return {"charges": [charge["id"]], "balance_transaction": entry}
 
     async def list_faults(self, request: web.Request, body: JsonObject) -> JsonObject:
         """Faults that still wait for a request."""
@@ -198,6 +205,16 @@ class ControlApi:
             "error": {key: error.get(key) for key in ("code", "decline_code", "message")} if error else None,
             "redirect": success_url(result.session) if result.completed is not None else None,
         }
+
+
+def _settlement(body: JsonObject) -> Settlement | None:
+    if "currency" not in body:
+        return None
+    try:
+        rate = Decimal(str(body.get("rate")))
+    except InvalidOperation as error:
+        raise invalid("rate must be a decimal text", "rate") from error
+    return Settlement(check_currency(str(body["currency"]), "currency"), rate)
 
 
 def _method(body: JsonObject) -> CardMethod | DelayedMethod:

@@ -69,6 +69,22 @@ class ControlClient:
         """Have a pending refund wait for the buyer; the refund."""
         return self.call("POST", f"/refunds/{refund_id}/require-action")
 
+    def onboard(self, account_id: str) -> JsonObject:
+        """A seller tells Stripe everything; the account, able to take charges."""
+        return self.call("POST", f"/accounts/{account_id}/onboard")
+
+    def restrict(self, account_id: str, **options: Any) -> JsonObject:
+        """Stripe wants to know more: ``fields``, ``deadline`` (at once without one), ``payouts_only``; the account."""
+        return self.call("POST", f"/accounts/{account_id}/restrict", **options)
+
+    def deauthorize(self, account_id: str) -> JsonObject:
+        """A seller disconnects the account; the event."""
+        return self.call("POST", f"/accounts/{account_id}/deauthorize")
+
+    def pay_out(self, account_id: str, currency: str = "usd", *, fails: bool = False) -> JsonObject:
+        """Send an account's balance to its bank; the payout."""
+        return self.call("POST", f"/accounts/{account_id}/payout", currency=currency, fails=fails)
+
     def fault(self, kind: str, **options: Any) -> JsonObject:
         """Queue a fault; options as in :class:`paywindow.sandbox.faults.Fault`."""
         return self.call("POST", "/faults", kind=kind, **options)

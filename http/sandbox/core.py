@@ -1,6 +1,7 @@
 """One sandbox: its store, clock, event log, webhook delivery, faults and counters, wired together."""
 
 from collections import Counter, deque
+from typing import TYPE_CHECKING
 
 from paywindow.sandbox.clock import Clock
 from paywindow.sandbox.config import SandboxConfig
@@ -12,6 +13,9 @@ from paywindow.sandbox.idempotency import IdempotencyKeys
 from paywindow.sandbox.ids import new_id
 from paywindow.sandbox.ratelimit import RateLimiter
 from paywindow.sandbox.store import Store
+
+if TYPE_CHECKING:
+    from paywindow.sandbox.accounts import AccountLink
 
 
 class Sandbox:
@@ -40,7 +44,10 @@ class Sandbox:
         """Paid charges whose fee may still be unknown, oldest first."""
         self.unsettled_refunds: deque[str] = deque()
         """Refunds that time has yet to work on, oldest first."""
+        self.account_links: dict[str, AccountLink] = {}
+        """Onboarding links by the token in their address."""
         self.account_id = new_id("acct_1")
+        self.application_id = new_id("ca")
         self.created = self.clock.now()
         self._add_configured_endpoint()
 
@@ -57,6 +64,7 @@ class Sandbox:
         self.expiries.clear()
         self.without_fee.clear()
         self.unsettled_refunds.clear()
+        self.account_links.clear()
         self._add_configured_endpoint()
 
     def _add_configured_endpoint(self) -> None:

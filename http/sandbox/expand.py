@@ -24,7 +24,26 @@ EXPANDABLE: dict[tuple[str, str], tuple[str, ...]] = {
     ("refund", "failure_balance_transaction"): ("balance_transaction",),
     ("refund", "payment_intent"): ("payment_intent",),
     ("refund", "payment_method"): ("payment_method",),
-    ("balance_transaction", "source"): ("charge", "refund"),
+    ("balance_transaction", "source"): (
+        "charge",
+        "refund",
+        "transfer",
+        "transfer_reversal",
+        "application_fee",
+        "fee_refund",
+    ),
+    ("charge", "application_fee"): ("application_fee",),
+    ("charge", "transfer"): ("transfer",),
+    ("refund", "transfer_reversal"): ("transfer_reversal",),
+    ("transfer", "balance_transaction"): ("balance_transaction",),
+    ("transfer", "destination"): ("account",),
+    ("transfer", "source_transaction"): ("charge",),
+    ("transfer_reversal", "balance_transaction"): ("balance_transaction",),
+    ("transfer_reversal", "source_refund"): ("refund",),
+    ("transfer_reversal", "transfer"): ("transfer",),
+    ("application_fee", "account"): ("account",),
+    ("application_fee", "balance_transaction"): ("balance_transaction",),
+    ("application_fee", "originating_transaction"): ("charge",),
 }
 
 

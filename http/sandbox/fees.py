@@ -1,21 +1,52 @@
-"""Fees arrive late, as with Stripe's asynchronous capture: the balance transaction comes with ``charge.updated``."""
+"""Fees arrive late, as with Stripe's asynchronous capture: the balance transaction comes with ``charge.updated``.
+
+So do, for a destination charge, the transfer and the application fee
+(https://docs.stripe.com/payments/payment-intents/asynchronous-capture).
+"""
+
+from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Decimal
 
 from paywindow.sandbox.core import Sandbox
 from paywindow.sandbox.errors import invalid
 from paywindow.sandbox.jsontypes import JsonObject
-from paywindow.sandbox.money import fee
+from paywindow.sandbox.money import exponent, fee
 from paywindow.sandbox.payment_objects import build_balance_transaction
+from paywindow.sandbox.transfers import pass_on
 
 
-def release_fee(sandbox: Sandbox, charge: JsonObject) -> JsonObject:
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """The currency in which a charge reaches the balance, and what one unit of the charge's own is worth in it."""
+
+    currency: str
+    rate: Decimal
+
+    def convert(self, amount: int, currency: str) -> int:
+        """Minor units of ``currency`` as minor units of the settlement's, a half rounded up."""
+        shift = exponent(self.currency) - exponent(currency)
+        return int((Decimal(amount) * self.rate).scaleb(shift).quantize(Decimal(1), ROUND_HALF_UP))
+
+
+def release_fee(sandbox: Sandbox, charge: JsonObject, settlement: Settlement | None = None) -> JsonObject:
     """Make a paid charge's balance transaction known. Raises StripeError when it is unpaid or already known."""
     if not charge["paid"] or charge["balance_transaction"] is not None:
         raise invalid(f"The charge {charge['id']} has no fee to release.")
     config = sandbox.config
-    amount = fee(charge["amount"], config.fee_basis_points, config.fee_fixed)
-    transaction = sandbox.store.add(build_balance_transaction(charge, amount, sandbox.clock.now()))
+    entry = build_balance_transaction(charge, 0, sandbox.clock.now())
+    if settlement is not None:
+        amount = settlement.convert(charge["amount"], charge["currency"])
+        entry.update(amount=amount, currency=settlement.currency, exchange_rate=float(settlement.rate))
+    cost = fee(entry["amount"], config.fee_basis_points, config.fee_fixed)
+    entry.update(fee=cost, net=entry["amount"] - cost)
+    entry["fee_details"][0].update(amount=cost, currency=entry["currency"])
+    transaction = sandbox.store.add(entry)
     charge["balance_transaction"] = transaction["id"]
-    sandbox.events.emit("charge.updated", charge, previous={"balance_transaction": None})
+    previous: JsonObject = {"balance_transaction": None}
+    if charge["transfer_data"] is not None:
+        pass_on(sandbox, charge)
+        previous |= {"application_fee": None, "transfer": None}
+    sandbox.events.emit("charge.updated", charge, previous=previous)
     return transaction
 
 

@@ -19,12 +19,12 @@ from paywindow.sandbox.money import display
 from paywindow.sandbox.page_form import FormError, read_buyer, read_method
 from paywindow.sandbox.payments import Result, authenticate, pay
 
-_TEMPLATES = jinja2.Environment(
+TEMPLATES = jinja2.Environment(
     loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
     autoescape=True,
     undefined=jinja2.StrictUndefined,
 )
-_HEADERS = {
+HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'",
     "Referrer-Policy": "no-referrer",
@@ -90,8 +90,8 @@ class HostedPage:
         expire_due(self._sandbox)
         session = self._sandbox.store.find("checkout.session", request.match_info["session"])
         if session is None:
-            body = _TEMPLATES.get_template("unknown.html").render()
-            raise web.HTTPNotFound(text=body, content_type="text/html", headers=_HEADERS)
+            body = TEMPLATES.get_template("unknown.html").render()
+            raise web.HTTPNotFound(text=body, content_type="text/html", headers=HEADERS)
         return session
 
     def _page(
@@ -118,8 +118,8 @@ class HostedPage:
 
     def _render(self, template: str, session: JsonObject, *, status: int = 200, **values: Any) -> web.Response:
         items = self._sandbox.store.checkouts[session["id"]].line_items
-        text = _TEMPLATES.get_template(template).render(session=session, items=items, money=display, **values)
-        return web.Response(text=text, status=status, content_type="text/html", headers=_HEADERS)
+        text = TEMPLATES.get_template(template).render(session=session, items=items, money=display, **values)
+        return web.Response(text=text, status=status, content_type="text/html", headers=HEADERS)
 
 
 def success_url(session: JsonObject) -> str:

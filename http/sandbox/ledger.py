@@ -2,6 +2,7 @@
 
 from paywindow.sandbox.core import Sandbox
 from paywindow.sandbox.jsontypes import JsonObject
+from paywindow.sandbox.transfers import balance
 
 _SESSION_FIELDS = [
     "id",
@@ -55,8 +56,23 @@ _REFUND_FIELDS = [
 ]
 
 
+_TRANSFER_FIELDS = [
+    "id",
+    "amount",
+    "amount_reversed",
+    "created",
+    "currency",
+    "destination",
+    "metadata",
+    "source_transaction",
+    "transfer_group",
+]
+_FEE_FIELDS = ["id", "account", "amount", "amount_refunded", "created", "currency", "originating_transaction"]
+_ACCOUNT_FIELDS = ["id", "capabilities", "charges_enabled", "created", "metadata", "payouts_enabled", "requirements"]
+
+
 def ledger(sandbox: Sandbox) -> JsonObject:
-    """Every session, payment, charge and refund, oldest first, the events by type, and the calls by route."""
+    """Everything of value, oldest first, what the platform and each account have, the events by type, the calls by route."""
     store = sandbox.store
     events: dict[str, int] = {}
     for event in store.oldest_first("event"):
@@ -81,6 +97,13 @@ def ledger(sandbox: Sandbox) -> JsonObject:
             }
             for refund in store.oldest_first("refund")
         ],
+        "accounts": [
+            {**_pick(account, _ACCOUNT_FIELDS), "balance": balance(sandbox, account["id"])}
+            for account in store.oldest_first("account")
+        ],
+        "transfers": [_pick(transfer, _TRANSFER_FIELDS) for transfer in store.oldest_first("transfer")],
+        "application_fees": [_pick(fee, _FEE_FIELDS) for fee in store.oldest_first("application_fee")],
+        "balance": balance(sandbox, sandbox.account_id),
         "events": events,
         "calls": dict(sandbox.calls),
         "replays": dict(sandbox.replays),

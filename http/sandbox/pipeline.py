@@ -12,10 +12,12 @@ from aiohttp import web
 
 from paywindow.sandbox import (
     resource_account,
+    resource_accounts,
     resource_checkout,
     resource_events,
     resource_payments,
     resource_refunds,
+    resource_transfers,
     resource_webhooks,
 )
 from paywindow.sandbox.authentication import api_key
@@ -36,10 +38,12 @@ _LOG = logging.getLogger(__name__)
 ROUTER = Router(
     [
         *resource_account.ROUTES,
+        *resource_accounts.ROUTES,
         *resource_checkout.ROUTES,
         *resource_events.ROUTES,
         *resource_payments.ROUTES,
         *resource_refunds.ROUTES,
+        *resource_transfers.ROUTES,
         *resource_webhooks.ROUTES,
     ]
 )

@@ -69,21 +69,23 @@ def _check_refundable(charge: JsonObject) -> None:
 
 
 def _check_connect(charge: JsonObject, params: JsonObject) -> None:
-    """Money that was passed on can be called back only where it was passed on, which is not modelled."""
-    if params.get("reverse_transfer"):
-        if charge["transfer_data"] is None:
-            raise invalid(
-                f"Cannot reverse transfer on charge {charge['id']} because it does not have an associated transfer.",
-                "reverse_transfer",
-            )
-        raise unsupported("reverse_transfer")
+    """Money can be called back only where it was passed on, and the fee given back only together with that."""
+    if params.get("reverse_transfer") and charge["transfer_data"] is None:
+        raise invalid(
+            f"Cannot reverse transfer on charge {charge['id']} because it does not have an associated transfer.",
+            "reverse_transfer",
+        )
     if params.get("refund_application_fee"):
         if charge["application_fee_amount"] is None:
             raise invalid(
                 f"Cannot refund the application fee on charge {charge['id']} because it does not have one.",
                 "refund_application_fee",
             )
-        raise unsupported("refund_application_fee")
+        if not params.get("reverse_transfer"):
+            raise invalid(
+                "Refunding the application fee of a destination charge requires reverse_transfer to be true.",
+                "refund_application_fee",
+            )
 
 
 def _check_amount(charge: JsonObject, asked: int | None) -> int:

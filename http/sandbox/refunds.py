@@ -12,6 +12,7 @@ from paywindow.sandbox.cards import RefundCourse
 from paywindow.sandbox.core import Sandbox
 from paywindow.sandbox.errors import invalid
 from paywindow.sandbox.events import NO_REQUEST, Cause, previous_attributes
+from paywindow.sandbox.fees import release_fee
 from paywindow.sandbox.jsontypes import JsonObject, snapshot
 from paywindow.sandbox.metadata import merged_metadata
 from paywindow.sandbox.refund_objects import (
@@ -26,6 +27,7 @@ from paywindow.sandbox.refund_objects import (
 )
 from paywindow.sandbox.refund_rules import check_create
 from paywindow.sandbox.store import RefundPrivate
+from paywindow.sandbox.transfers import check_reversal, give_back
 
 FAILURE_REASONS = (
     "lost_or_stolen_card",
@@ -43,6 +45,7 @@ def create_refund(sandbox: Sandbox, params: JsonObject, *, cause: Cause = NO_REQ
     """Refund a charge, wholly or in part; raises StripeError when the rules forbid it."""
     store, now = sandbox.store, sandbox.clock.now()
     charge, amount = check_create(store, params)
+    _check_can_take_back(sandbox, charge, amount, params)
     course = _course(sandbox, charge)
     status: Status = "pending" if course is RefundCourse.PENDS else "succeeded"
     refund = store.add(build_refund(charge, params, amount, status, now))
@@ -52,6 +55,7 @@ def create_refund(sandbox: Sandbox, params: JsonObject, *, cause: Cause = NO_REQ
     sandbox.events.emit("refund.created", refund, cause=cause)
     before = snapshot(charge)
     _book(charge, amount)
+    refund["transfer_reversal"] = _take_back(sandbox, charge, refund, params)
     sandbox.events.emit("charge.refunded", charge, cause=cause, previous=previous_attributes(before, charge))
     return refund
 
@@ -130,6 +134,22 @@ def _settle(sandbox: Sandbox, refund: JsonObject) -> bool:
 def _course(sandbox: Sandbox, charge: JsonObject) -> RefundCourse:
     """Bank debits are given back as slowly as they were taken."""
     return sandbox.store.cards[charge["id"]].refund if is_card(charge) else RefundCourse.PENDS
+
+
+def _check_can_take_back(sandbox: Sandbox, charge: JsonObject, amount: int, params: JsonObject) -> None:
+    """Refuse what is more than the connected account still has of the charge; what was not passed on yet is, first."""
+    if charge["transfer_data"] is None:
+        return
+    if charge["balance_transaction"] is None:
+        release_fee(sandbox, charge)
+    if params.get("reverse_transfer"):
+        check_reversal(sandbox.store.get("transfer", charge["transfer"]), amount)
+
+
+def _take_back(sandbox: Sandbox, charge: JsonObject, refund: JsonObject, params: JsonObject) -> str | None:
+    """Have the connected account give back what ``params`` ask for; the id of the transfer reversal."""
+    reversal = give_back(sandbox, charge, refund, params).reversal
+    return str(reversal["id"]) if reversal is not None else None
 
 
 def _book(charge: JsonObject, amount: int) -> None:

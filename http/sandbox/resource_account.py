@@ -2,44 +2,10 @@
 
 from stripe.params import AccountRetrieveCurrentParams
 
+from paywindow.sandbox.account_object import build_requirements, build_settings
 from paywindow.sandbox.core import Sandbox
 from paywindow.sandbox.jsontypes import JsonObject
 from paywindow.sandbox.routing import Call, Route
-
-
-def _requirements() -> JsonObject:
-    return {
-        "alternatives": [],
-        "current_deadline": None,
-        "currently_due": [],
-        "disabled_reason": None,
-        "errors": [],
-        "eventually_due": [],
-        "past_due": [],
-        "pending_verification": [],
-    }
-
-
-def _settings() -> JsonObject:
-    return {
-        "bacs_debit_payments": {"display_name": None, "service_user_number": None},
-        "branding": {"icon": None, "logo": None, "primary_color": None, "secondary_color": None},
-        "card_issuing": {"tos_acceptance": {"date": None, "ip": None}},
-        "card_payments": {
-            "decline_on": {"avs_failure": False, "cvc_failure": False},
-            "statement_descriptor_prefix": None,
-            "statement_descriptor_prefix_kana": None,
-            "statement_descriptor_prefix_kanji": None,
-        },
-        "dashboard": {"display_name": "Sandbox", "timezone": "Etc/UTC"},
-        "invoices": {"default_account_tax_ids": None, "hosted_payment_method_save": "offer"},
-        "payments": {
-            "statement_descriptor": "SANDBOX",
-            "statement_descriptor_kana": None,
-            "statement_descriptor_kanji": None,
-        },
-        "sepa_debit_payments": {},
-    }
 
 
 def _retrieve(sandbox: Sandbox, call: Call) -> JsonObject:
@@ -63,11 +29,11 @@ def _retrieve(sandbox: Sandbox, call: Call) -> JsonObject:
             "has_more": False,
             "url": f"/v1/accounts/{sandbox.account_id}/external_accounts",
         },
-        "future_requirements": _requirements(),
+        "future_requirements": build_requirements(),
         "metadata": {},
         "payouts_enabled": True,
-        "requirements": _requirements(),
-        "settings": _settings(),
+        "requirements": build_requirements(),
+        "settings": build_settings(display_name="Sandbox"),
         "tos_acceptance": {"date": None, "ip": None, "user_agent": None},
         "type": "standard",
     }

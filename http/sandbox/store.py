@@ -39,6 +39,17 @@ class EndpointPrivate:
     secrets: list[str]
 
 
+@dataclass(frozen=True, slots=True)
+class Posting:
+    """Money that came to (or, if negative, left) a connected account; ``source``: the object that says why."""
+
+    account: str
+    currency: str
+    amount: int
+    kind: str
+    source: str
+
+
 @dataclass(slots=True)
 class Store:
     """Objects by ``object`` and id. Not locked: the sandbox changes state without awaiting."""
@@ -49,6 +60,8 @@ class Store:
     """The test card behind each card charge."""
     refunds: dict[str, RefundPrivate] = field(default_factory=dict)
     endpoints: dict[str, EndpointPrivate] = field(default_factory=dict)
+    postings: list[Posting] = field(default_factory=list)
+    """What happened to the balances of connected accounts, oldest first."""
 
     def add(self, obj: JsonObject) -> JsonObject:
         """Keep a new object."""
@@ -77,6 +90,7 @@ class Store:
         self.cards.clear()
         self.refunds.clear()
         self.endpoints.clear()
+        self.postings.clear()
 
     def newest_first(self, kind: str) -> Iterator[JsonObject]:
         """All objects of a kind, in the order in which Stripe lists them."""

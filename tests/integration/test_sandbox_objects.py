@@ -49,6 +49,13 @@ LEFT_OUT = {
     "event": {"account", "context"},
     "account": {"company", "groups", "individual"},
     "balance_transaction": set(),
+    "account_link": set(),
+    "application_fee": set(),
+    "capability": set(),
+    "fee_refund": set(),
+    "payout": set(),
+    "transfer": set(),
+    "transfer_reversal": set(),
     "refund": {
         "description",
         "destination_details",
@@ -228,6 +235,57 @@ def test_the_refund_of_a_bank_debit_has_every_field(
     control.pay(session.id, method="us_bank_account")
     charge = control.settle(session.id)["charge"]
     check(client.v1.refunds.create({"charge": charge, "expand": ["balance_transaction"]}), "refund")
+
+
+def test_everything_of_connected_accounts_has_every_field(client: stripe.StripeClient, control: ControlClient) -> None:
+    account = client.v1.accounts.create(
+        {
+            "controller": {"stripe_dashboard": {"type": "express"}, "fees": {"payer": "application"}},
+            "capabilities": {"card_payments": {"requested": True}, "transfers": {"requested": True}},
+            "email": "maker@example.com",
+        }
+    )
+    check(account, "account")
+    link: Any = {
+        "account": account.id,
+        "type": "account_onboarding",
+        "refresh_url": "https://shop.example/again",
+        "return_url": "https://shop.example/back",
+    }
+    check(client.v1.account_links.create(link), "account_link")
+    control.restrict(account.id, deadline=2_000_000_000)
+    check(client.v1.accounts.retrieve(account.id), "account")
+    control.onboard(account.id)
+    check(client.v1.accounts.retrieve(account.id), "account")
+    price: Any = {"currency": "usd", "unit_amount": 10_000, "product_data": {"name": "Lot 8"}}
+    split: Any = {"application_fee_amount": 500, "transfer_data": {"destination": account.id}}
+    session = client.v1.checkout.sessions.create(
+        {
+            "mode": "payment",
+            "success_url": "https://shop.example/done",
+            "line_items": [{"quantity": 1, "price_data": price}],
+            "payment_intent_data": split,
+        }
+    )
+    paid = control.pay(session.id)
+    control.release_fees()
+    refund = client.v1.refunds.create(
+        {"charge": paid["charge"], "amount": 4_000, "reverse_transfer": True, "refund_application_fee": True}
+    )
+    check(client.v1.refunds.retrieve(refund.id, {"expand": ["transfer_reversal"]}), "refund")
+    expand = ["application_fee.balance_transaction", "transfer.destination", "balance_transaction"]
+    charge = client.v1.charges.retrieve(paid["charge"], {"expand": expand})
+    check(charge, "charge")
+    for transfer in client.v1.transfers.list({"expand": ["data.balance_transaction", "data.source_transaction"]}).data:
+        check(transfer, "transfer")
+        for reversal in client.v1.transfers.reversals.list(transfer.id).data:
+            check(reversal, "transfer_reversal")
+    for fee in client.v1.application_fees.list({"expand": ["data.originating_transaction"]}).data:
+        check(fee, "application_fee")
+    assert control.pay_out(account.id)["status"] == "paid"
+    control.deauthorize(account.id)
+    for event in client.v1.events.list({"limit": 100}).data:
+        check(stripe.StripeObject.construct_from(event.to_dict()["data"]["object"], "k"), event.data.object["object"])
 
 
 def test_account_endpoint_and_events_have_every_field(
