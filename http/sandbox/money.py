@@ -12,11 +12,11 @@ ZERO_DECIMAL = frozenset(
 WHOLE_HUNDREDS = frozenset(("ugx", "isk"))
 THREE_DECIMAL = frozenset(["bhd", "jod", "kwd", "omr", "tnd"])
 _TWO_DECIMAL_CODES = """
-    usd aed afn all amd ang aoa ars aud awg azn bam bbd bdt bgn bmd bnd bob brl bsd bwp byn bzd cad cdf chf cny
+    usd aed afn all amd aoa ars aud awg azn bam bbd bdt bmd bnd bob brl bsd bwp byn bzd cad cdf chf cny
     cop crc cve czk dkk dop dzd egp etb eur fjd fkp gbp gel gip gmd gtq gyd hkd hnl htg huf idr ils inr jmd kes
     kgs khr kyd kzt lak lbp lkr lrd lsl mad mdl mkd mmk mnt mop mur mvr mwk mxn myr mzn nad ngn nio nok npr nzd
     pab pen pgk php pkr pln qar ron rsd rub sar sbd scr sek sgd shp sle sos srd std szl thb tjs top try ttd twd
-    tzs uah uyu uzs wst xcd yer zar zmw
+    tzs uah uyu uzs wst xcd xcg yer zar zmw
 """
 TWO_DECIMAL = frozenset(_TWO_DECIMAL_CODES.split())
 SUPPORTED = ZERO_DECIMAL | WHOLE_HUNDREDS | THREE_DECIMAL | TWO_DECIMAL
@@ -35,8 +35,9 @@ _MINIMUMS = {
     "huf": 17500,
 }
 
-# "The amount value supports up to eight digits" (PaymentIntent.amount).
-MAXIMUM_AMOUNT = 99_999_999
+# "Up to twelve digits for IDR, and up to eight digits for all other currencies."
+_MAXIMUM = 99_999_999
+_MAXIMUMS = {"idr": 999_999_999_999}
 
 
 def exponent(currency: str) -> int:
@@ -49,6 +50,16 @@ def exponent(currency: str) -> int:
 def minimum(currency: str) -> int:
     """The smallest total that Checkout takes, in minor units."""
     return _MINIMUMS.get(currency, 1)
+
+
+def maximum(currency: str) -> int:
+    """The largest total that Checkout takes, in minor units."""
+    return _MAXIMUMS.get(currency, _MAXIMUM)
+
+
+def step(currency: str) -> int:
+    """What every amount must be a multiple of: whole hundreds in UGX and ISK, a last digit of 0 in three decimals."""
+    return 100 if currency in WHOLE_HUNDREDS else 10 if currency in THREE_DECIMAL else 1
 
 
 def display(amount: int, currency: str) -> str:
@@ -69,10 +80,9 @@ def check_currency(currency: str, param: str) -> str:
 
 
 def check_fraction(amount: int, currency: str, param: str) -> None:
-    """Refuse fractions that the currency does not have: UGX and ISK in whole hundreds, three decimals ending in 0."""
-    step = 100 if currency in WHOLE_HUNDREDS else 10 if currency in THREE_DECIMAL else 1
-    if amount % step:
-        raise invalid(f"Invalid amount: {currency.upper()} amounts must be divisible by {step}.", param)
+    """Refuse fractions that the currency does not have."""
+    if amount % step(currency):
+        raise invalid(f"Invalid amount: {currency.upper()} amounts must be divisible by {step(currency)}.", param)
 
 
 def check_total(total: int, currency: str) -> None:
@@ -83,9 +93,10 @@ def check_total(total: int, currency: str) -> None:
             f"The Checkout Session's total amount due must add up to at least {display(smallest, currency)}",
             code="amount_too_small",
         )
-    if total > MAXIMUM_AMOUNT:
+    largest = maximum(currency)
+    if total > largest:
         raise StripeError(
-            f"The Checkout Session's total amount due must be no more than {display(MAXIMUM_AMOUNT, currency)}",
+            f"The Checkout Session's total amount due must be no more than {display(largest, currency)}",
             code="amount_too_large",
         )
 

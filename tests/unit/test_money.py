@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paywindow.money import CURRENCIES, MAX_DIGITS, InvalidMoney, Money, chargeable, currency, to_minor
+from paywindow.currencies import CURRENCIES
+from paywindow.money import MAX_DIGITS, InvalidMoney, Money, chargeable, currency, to_minor
 
 
 @pytest.mark.parametrize(
@@ -22,8 +23,9 @@ from paywindow.money import CURRENCIES, MAX_DIGITS, InvalidMoney, Money, chargea
         ("1.25", "KWD", 1250),
         ("1.250", "KWD", 1250),
         ("175", "HUF", 17500),
-        ("9999999999.99", "USD", 999999999999),
-        ("999999999999", "JPY", 999999999999),
+        ("999999.99", "USD", 99999999),
+        ("99999999", "JPY", 99999999),
+        ("9999999999.99", "IDR", 999999999999),
     ],
 )
 def test_a_decimal_becomes_what_stripe_takes(amount: str, code: str, minor: int) -> None:
@@ -44,7 +46,12 @@ def test_a_decimal_becomes_what_stripe_takes(amount: str, code: str, minor: int)
         ("0.29", "GBP", "at least 0.30 GBP"),
         ("49", "JPY", "at least 50 JPY"),
         ("174", "HUF", "at least 175.00 HUF"),
+        ("1000000", "USD", "must not exceed 999999.99 USD"),
+        ("100000000", "JPY", "must not exceed 99999999 JPY"),
+        ("100000", "KWD", "must not exceed 99999.990 KWD"),
+        ("1000000", "ISK", "must not exceed 999999 ISK"),
         ("10000000000", "USD", "12 digits"),
+        ("10000000000", "IDR", "12 digits"),
         ("1e999999", "USD", "12 digits"),
         ("1e-999999", "USD", "2 decimals"),
         ("NaN", "USD", "finite"),

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 from babel import Locale
 
-from paywindow.money import CURRENCIES
+from paywindow.currencies import CURRENCIES
 from paywindow.receipts import bidi, formats
 
 NBSP = "\u00a0"
