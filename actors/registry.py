@@ -15,6 +15,7 @@ _MODULES = (
     "create",
     "deadline",
     "events",
+    "methods",
     "notifications",
     "operations",
     "pages",

@@ -200,6 +200,40 @@ class ReceiptFound(_Response):
     receipt: Receipt
 
 
+class PaymentMethodDetails(_Response):
+    """What may be shown of a payment method: never a number."""
+
+    brand: str | None = Field(description="A card's scheme, or a bank's name.")
+    last4: str | None
+    exp_month: int | None
+    exp_year: int | None
+    stripe_type: str = Field(description="Stripe's own name of the type.")
+
+
+class PaymentMethod(_Response):
+    """A payment method that a buyer keeps at Stripe."""
+
+    id: UUID
+    buyer_id: UUID
+    type: Literal["card", "applePay", "googlePay", "bankTransfer", "other"]
+    stripe_payment_method_id: str
+    is_default: bool = Field(description="What Checkout fills in.")
+    metadata: PaymentMethodDetails
+    created_at: datetime
+
+
+class PaymentMethods(_Response):
+    """A buyer's payment methods."""
+
+    payment_methods: list[PaymentMethod]
+
+
+class PaymentMethodDetached(_Response):
+    """The payment method that its buyer no longer has."""
+
+    payment_method: PaymentMethod
+
+
 class WebhookReceived(_Response):
     """The event is queued."""
 
@@ -233,6 +267,8 @@ MODELS: tuple[type[BaseModel], ...] = (
     WindowState,
     OperationPending,
     ReceiptFound,
+    PaymentMethods,
+    PaymentMethodDetached,
     WebhookReceived,
     ProblemDetails,
 )

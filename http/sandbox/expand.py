@@ -14,6 +14,7 @@ _MAXIMUM_DEPTH = 4
 
 # (object, field) -> kinds of object that the field's id may name.
 EXPANDABLE: dict[tuple[str, str], tuple[str, ...]] = {
+    ("checkout.session", "customer"): ("customer",),
     ("checkout.session", "payment_intent"): ("payment_intent",),
     ("payment_intent", "latest_charge"): ("charge",),
     ("payment_intent", "payment_method"): ("payment_method",),

@@ -43,6 +43,12 @@ _CHARGE_FIELDS = [
     "refunded",
     "status",
 ]
+_METHOD_FIELDS = [
+    "id",
+    "allow_redisplay",
+    "customer",
+    "type",
+]
 _REFUND_FIELDS = [
     "id",
     "amount",
@@ -104,6 +110,11 @@ def ledger(sandbox: Sandbox) -> JsonObject:
         "transfers": [_pick(transfer, _TRANSFER_FIELDS) for transfer in store.oldest_first("transfer")],
         "application_fees": [_pick(fee, _FEE_FIELDS) for fee in store.oldest_first("application_fee")],
         "balance": balance(sandbox, sandbox.account_id),
+        "customers": [
+            {name: customer.get(name) for name in ("id", "deleted", "email", "metadata")}
+            for customer in store.oldest_first("customer")
+        ],
+        "payment_methods": [_pick(method, _METHOD_FIELDS) for method in store.oldest_first("payment_method")],
         "events": events,
         "calls": dict(sandbox.calls),
         "replays": dict(sandbox.replays),

@@ -27,9 +27,11 @@ from paywindow.messages import CheckoutRequest
 from paywindow.models import database as db
 from paywindow.models.tables import (
     CheckoutAttempt,
+    Customer,
     Notification,
     Operation,
     Outbox,
+    PaymentMethod,
     PaymentSession,
     Receipt,
     StripeEvent,
@@ -119,6 +121,12 @@ class Shop:
         self.work()
 
     # Buying
+
+    def allow_saving(self) -> None:
+        """Switch ``PAYMENT_SAVE_METHODS`` on."""
+        self.settings = self.settings.model_copy(update={"payment_save_methods": True})
+        db.disconnect()
+        runtime.start(self.settings, self.queue)  # type: ignore[arg-type] # the queue stands in for the broker
 
     def request(self, **changes: Any) -> CheckoutRequest:
         """A request for 275.50 USD of a new auction."""
@@ -313,6 +321,8 @@ class Shop:
             Operation,
             Transaction,
             Receipt,
+            Customer,
+            PaymentMethod,
             StripeEvent,
             Outbox,
             Notification,
@@ -320,7 +330,8 @@ class Shop:
         )
         rows = {table.__name__: [dict(row.__data__) for row in self.rows(table)] for table in tables}
         ledger = self.ledger()
-        return {**rows, "stripe": {kind: ledger[kind] for kind in ("sessions", "payment_intents", "charges")}}
+        kinds = ("sessions", "payment_intents", "charges", "customers", "payment_methods")
+        return {**rows, "stripe": {kind: ledger[kind] for kind in kinds}}
 
 
 @pytest.fixture(scope="session")

@@ -27,6 +27,7 @@ def frozen(**changes: Any) -> dict[str, Any]:
         "success_url": "https://shop.example/won",
         "cancel_url": "https://shop.example/back",
         "method_types": ("card",),
+        "save_methods": False,
         "window_ends": AT + timedelta(hours=24),
         "at": AT,
         **changes,
