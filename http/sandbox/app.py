@@ -12,6 +12,7 @@ from paywindow.sandbox.checkout import expire_due
 from paywindow.sandbox.config import SandboxConfig
 from paywindow.sandbox.control import ControlApi
 from paywindow.sandbox.control_accounts import AccountControl
+from paywindow.sandbox.control_disputes import DisputeControl
 from paywindow.sandbox.control_methods import MethodControl
 from paywindow.sandbox.control_refunds import RefundControl
 from paywindow.sandbox.core import Sandbox
@@ -30,6 +31,7 @@ def build(config: SandboxConfig) -> web.Application:
     app = web.Application()
     app.cleanup_ctx.append(_lifetime(sandbox))
     ControlApi(sandbox).add_routes(app)
+    DisputeControl(sandbox).add_routes(app)
     MethodControl(sandbox).add_routes(app)
     RefundControl(sandbox).add_routes(app)
     AccountControl(sandbox).add_routes(app)

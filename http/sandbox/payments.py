@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias
 
 from paywindow.sandbox.cards import Decline, TestCard
 from paywindow.sandbox.core import Sandbox
+from paywindow.sandbox.disputes import open_dispute
 from paywindow.sandbox.errors import invalid
 from paywindow.sandbox.jsontypes import JsonObject
 from paywindow.sandbox.methods import Buyer, CardMethod, DelayedMethod, SavedCard
@@ -160,6 +161,8 @@ def _charge_card(sandbox: Sandbox, session: JsonObject, intent: JsonObject, card
         return Result("declined", session, intent)
     _succeed(sandbox, intent, charge)
     completed = _complete(sandbox, session, charge, payment_status="paid") if session["status"] == "open" else None
+    if card.dispute is not None:
+        open_dispute(sandbox, charge, reason=card.dispute.reason, inquiry=card.dispute.inquiry)
     return Result("succeeded", session, intent, completed)
 
 
