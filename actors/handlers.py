@@ -12,6 +12,7 @@ from typing import Any
 
 from paywindow import metrics
 from paywindow.actors import answers
+from paywindow.actors.dispute_events import dispute_changed
 from paywindow.actors.event_context import APPLIED, FOREIGN, NOTHING, Context, NotYet
 from paywindow.actors.method_events import customer_changed, customer_deleted, method_changed
 from paywindow.actors.payment import AskStripe, record_payment
@@ -133,6 +134,11 @@ HANDLERS: dict[str, Callable[[Context], str]] = {
     "refund.created": refund_changed,
     "refund.updated": refund_changed,
     "refund.failed": refund_changed,
+    "charge.dispute.created": dispute_changed,
+    "charge.dispute.funds_withdrawn": dispute_changed,
+    "charge.dispute.updated": dispute_changed,
+    "charge.dispute.funds_reinstated": dispute_changed,
+    "charge.dispute.closed": dispute_changed,
     "payment_method.attached": method_changed,
     "payment_method.detached": method_changed,
     "payment_method.updated": method_changed,

@@ -14,6 +14,7 @@ _MODULES = (
     "analytics",
     "create",
     "deadline",
+    "disputes",
     "events",
     "methods",
     "notifications",

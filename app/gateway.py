@@ -72,6 +72,10 @@ class Gateway:
         """All Checkout Sessions created at or after ``moment``, newest first, page by page."""
         return self._pages(self._client.v1.checkout.sessions.list, {"created": {"gte": int(moment.timestamp())}})
 
+    def retrieve_dispute(self, dispute_id: str) -> dict[str, Any]:
+        """Read a dispute, with what it took from the balance and gave back."""
+        return self._ask(self._client.v1.disputes.retrieve, dispute_id)
+
     def create_customer(self, params: dict[str, Any], idempotency_key: str) -> dict[str, Any]:
         """Make a Customer (https://docs.stripe.com/api/customers/create)."""
         return self._ask(self._client.v1.customers.create, params, options={"idempotency_key": idempotency_key})

@@ -40,6 +40,7 @@ ACTORS: dict[str, Queue] = {
     "operations.find": Queue.INTERACTIVE,
     "receipts.locate": Queue.INTERACTIVE,
     "checkout.close_page": Queue.FOLLOW_UPS,
+    "disputes.read": Queue.FOLLOW_UPS,
     "methods.list": Queue.INTERACTIVE,
     "methods.detach": Queue.INTERACTIVE,
     "methods.refresh": Queue.FOLLOW_UPS,

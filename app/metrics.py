@@ -22,6 +22,14 @@ WINDOW_DRIFT = Histogram(
     buckets=(0.05, 0.1, 0.25, 0.5, 1, 5, 60, 3600),
 )
 WINDOW_REPAIRS = Counter("payments_window_mirror_repaired", "Remaining times in Redis that were put right.")
+DISPUTES = Counter(
+    "payments_disputes",
+    "What was learned of disputes, by their status: each status of a dispute counts once.",
+    ["status"],
+)
+DISPUTE_FEES = Counter(
+    "payments_dispute_fees_minor", "What disputes cost beside their amount, in minor units.", ["currency"]
+)
 RENDER_SECONDS = Histogram(
     "payments_receipt_render_seconds",
     "How long a receipt, credit note or statement took to draw.",

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from paywindow.clock import isoformat
+from paywindow.models import disputes
 from paywindow.models.snapshots import page_url, public_session
 from paywindow.models.tables import CheckoutAttempt, PaymentSession, Transaction, Transition
 from paywindow.money import Money
@@ -19,6 +20,11 @@ def session_report(session_id: uuid.UUID) -> dict[str, Any] | None:
         "session": public_session(session, page_url(session)),
         "attempts": [_attempt(row) for row in _of(CheckoutAttempt, session, CheckoutAttempt.number)],
         "charges": [_charge(row) for row in _of(Transaction, session, Transaction.created_at)],
+        "disputes": [
+            disputes.public(each)
+            for row in _of(Transaction, session, Transaction.created_at)
+            for each in disputes.of(row)
+        ],
         "audit": [_transition(row) for row in _of(Transition, session, Transition.id)],
     }
 

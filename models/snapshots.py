@@ -5,7 +5,7 @@ from typing import Any
 
 from paywindow import jsons
 from paywindow.clock import isoformat
-from paywindow.models import retries
+from paywindow.models import disputes, retries
 from paywindow.models.tables import CheckoutAttempt, PaymentSession, Receipt, Transaction
 from paywindow.money import Money
 from paywindow.published import Snapshot
@@ -155,6 +155,8 @@ def _transaction(row: Transaction | None, *, fees: bool) -> dict[str, Any] | Non
             "stripeFeeCurrency": row.stripe_fee_currency,
             "platformFee": _amount(row.platform_fee_minor, row.currency),
         }
+        newest = next(iter(disputes.of(row)), None)
+        shown["dispute"] = None if newest is None else disputes.public(newest)
     return shown
 
 

@@ -171,6 +171,41 @@ class Refund(Table):
         table_name = "refunds"
 
 
+class Dispute(Table):
+    """A payment that its buyer disputes, as Stripe last described it.
+
+    ``status`` and ``reason`` are Stripe's. ``withdrawn``: the amount was taken from the balance, ``reinstated``: and given back.
+    ``fee_minor`` and ``net_minor`` (what all of it did to the balance) are in ``balance_currency``, which may differ from the
+    payment's. ``changes`` counts what was told of it, so that an older look at Stripe is not written down; ``told`` is what
+    the marketplace was told last.
+    """
+
+    id = UUIDField(primary_key=True)
+    transaction = ForeignKeyField(Transaction, backref="disputes")
+    transaction_id: uuid.UUID
+    stripe_dispute_id = CharField()
+    amount_minor = BigIntegerField()
+    currency = CharField()
+    status = CharField()
+    reason = CharField()
+    refundable = BooleanField()
+    evidence_due_at = DateTimeTZField(null=True)
+    withdrawn = BooleanField(default=False)
+    reinstated = BooleanField(default=False)
+    fee_minor = BigIntegerField(default=0)
+    net_minor = BigIntegerField(default=0)
+    balance_currency = CharField(null=True)
+    changes = BigIntegerField(default=0)
+    told = TextField(null=True)
+    opened_at = DateTimeTZField()
+    closed_at = DateTimeTZField(null=True)
+    created_at = DateTimeTZField()
+    updated_at = DateTimeTZField()
+
+    class Meta:
+        table_name = "disputes"
+
+
 class Customer(Table):
     """A buyer at Stripe: made once, under a key of its own, before the first page on which the buyer may save a card.
 

@@ -74,6 +74,25 @@ class Card(_Response):
     last4: str
 
 
+class Dispute(_Response):
+    """What the buyer disputes at the bank. For the marketplace only."""
+
+    id: UUID
+    stripe_dispute_id: str
+    status: str = Field(description="Stripe's own: `needs_response`, `under_review`, `won`, `lost`, `warning_*`...")
+    inquiry: bool = Field(description="The bank only asks: nothing was taken.")
+    reason: str
+    amount: Amount
+    currency: str
+    funds_withdrawn: bool
+    funds_reinstated: bool
+    fee: Amount | None = Field(description="What it cost beside the amount; never returned.")
+    fee_currency: str | None
+    evidence_due_by: datetime | None
+    opened_at: datetime
+    closed_at: datetime | None
+
+
 class Transaction(_Response):
     """The payment that settled the session, or the held one that waits for an operator."""
 
@@ -84,6 +103,7 @@ class Transaction(_Response):
     settled: bool
     card: Card | None
     fees: Fees | None = None
+    dispute: Dispute | None = Field(default=None, description="The newest dispute; for service keys alone.")
 
 
 class ReceiptLink(_Response):

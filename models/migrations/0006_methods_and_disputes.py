@@ -1,4 +1,4 @@
-"""Buyers as Stripe's customers, and the payment methods that they keep there."""
+"""Buyers as Stripe's customers with the payment methods that they keep there, and disputes of payments."""
 
 from typing import Any
 
@@ -35,6 +35,32 @@ CREATE TABLE payment_methods (
 );
 CREATE INDEX payment_methods_kept ON payment_methods (buyer_id, created_at) WHERE detached_at IS NULL;
 CREATE INDEX payment_methods_by_customer ON payment_methods (customer_id) WHERE detached_at IS NULL;
+
+CREATE TABLE disputes (
+    id uuid PRIMARY KEY,
+    transaction_id uuid NOT NULL REFERENCES transactions (id),
+    stripe_dispute_id varchar(255) NOT NULL UNIQUE,
+    amount_minor bigint NOT NULL CHECK (amount_minor > 0),
+    currency varchar(3) NOT NULL,
+    status varchar(32) NOT NULL,
+    reason varchar(64) NOT NULL,
+    refundable boolean NOT NULL,
+    evidence_due_at timestamptz,
+    withdrawn boolean NOT NULL DEFAULT false,
+    reinstated boolean NOT NULL DEFAULT false,
+    fee_minor bigint NOT NULL DEFAULT 0,
+    net_minor bigint NOT NULL DEFAULT 0,
+    balance_currency varchar(3),
+    changes bigint NOT NULL DEFAULT 0,
+    told text,
+    opened_at timestamptz NOT NULL,
+    closed_at timestamptz,
+    created_at timestamptz NOT NULL,
+    updated_at timestamptz NOT NULL,
+    CHECK (withdrawn OR NOT reinstated)
+);
+CREATE INDEX disputes_by_transaction ON disputes (transaction_id, opened_at);
+CREATE INDEX disputes_open ON disputes (evidence_due_at) WHERE closed_at IS NULL;
 """
 
 

@@ -28,6 +28,7 @@ from paywindow.models import database as db
 from paywindow.models.tables import (
     CheckoutAttempt,
     Customer,
+    Dispute,
     Notification,
     Operation,
     Outbox,
@@ -323,6 +324,7 @@ class Shop:
             Receipt,
             Customer,
             PaymentMethod,
+            Dispute,
             StripeEvent,
             Outbox,
             Notification,
@@ -330,7 +332,7 @@ class Shop:
         )
         rows = {table.__name__: [dict(row.__data__) for row in self.rows(table)] for table in tables}
         ledger = self.ledger()
-        kinds = ("sessions", "payment_intents", "charges", "customers", "payment_methods")
+        kinds = ("sessions", "payment_intents", "charges", "customers", "payment_methods", "disputes")
         return {**rows, "stripe": {kind: ledger[kind] for kind in kinds}}
 
 

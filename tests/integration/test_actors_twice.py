@@ -111,6 +111,15 @@ def _handle(shop: Shop) -> Message[Any]:
     return build("events.handle", event_id=event["id"])
 
 
+@case("disputes.read")
+def _read_dispute(shop: Shop) -> Message[Any]:
+    shop.pay(shop.open_session(), card="4000000000000259")
+    shop.deliver(work=False)
+    while not any(message.actor_name == "disputes.read" for message in shop.queue.messages):
+        shop.run(shop.queue.messages.popleft())
+    return shop.take("disputes.read")
+
+
 @case("methods.list")
 def _list_methods(shop: Shop) -> Message[Any]:
     return messages.list_methods(uuid.uuid4(), _saved(shop).buyer_id)
