@@ -16,6 +16,12 @@ from paywindow.actors.event_context import APPLIED, FOREIGN, NOTHING, Context, N
 from paywindow.actors.payment import AskStripe, record_payment
 from paywindow.actors.refund_events import refund_changed
 from paywindow.actors.runtime import runtime
+from paywindow.actors.seller_events import (
+    account_changed,
+    application_fee_refunded,
+    charge_updated,
+    transfer_changed,
+)
 from paywindow.checkout import named_in, read_charge, read_checkout
 from paywindow.models import attempts, moves, retries, windows
 from paywindow.models.tables import CheckoutAttempt, PaymentSession, Transaction
@@ -140,7 +146,25 @@ HANDLERS: dict[str, Callable[[Context], str]] = {
     "payment_intent.canceled": nothing_to_do,  # checkout.session.expired says the same of the session
     "charge.failed": nothing_to_do,  # payment_intent.payment_failed carries the charge and the reason
     "charge.pending": nothing_to_do,  # checkout.session.completed (unpaid) says the same of the session
-    "charge.updated": nothing_to_do,  # brings Stripe's fee, which is not kept in the books yet
+    "charge.updated": charge_updated,
+    "account.updated": account_changed,
+    "account.application.authorized": account_changed,
+    "account.application.deauthorized": account_changed,
+    "account.external_account.created": account_changed,
+    "account.external_account.deleted": account_changed,
+    "account.external_account.updated": account_changed,
+    "capability.updated": account_changed,
+    "payout.failed": account_changed,  # Stripe stops further payouts until there is another bank account
+    "payout.canceled": nothing_to_do,  # between Stripe and the seller
+    "payout.created": nothing_to_do,  # between Stripe and the seller
+    "payout.paid": nothing_to_do,  # between Stripe and the seller
+    "payout.reconciliation_completed": nothing_to_do,  # between Stripe and the seller
+    "payout.updated": nothing_to_do,  # between Stripe and the seller
+    "transfer.created": transfer_changed,
+    "transfer.reversed": transfer_changed,
+    "transfer.updated": transfer_changed,
+    "application_fee.created": nothing_to_do,  # charge.updated says the same
+    "application_fee.refunded": application_fee_refunded,
 }
 
 

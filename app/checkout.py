@@ -17,6 +17,24 @@ CLOCK_MARGIN = timedelta(minutes=5)
 _ITEM = "Auction win"
 
 
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where Stripe passes a payment on to, and what the platform keeps of it (minor units).
+
+    ``on_behalf_of``: the seller, not the platform, is the merchant of the charge.
+    https://docs.stripe.com/connect/destination-charges
+    """
+
+    account_id: str
+    platform_fee: int
+    on_behalf_of: bool
+
+
+def transfer_group(session_id: str) -> str:
+    """What ties a payment and the transfers that follow from it together at Stripe."""
+    return f"pw-{session_id}"
+
+
 def freeze_params(
     *,
     session_id: str,
@@ -33,6 +51,8 @@ def freeze_params(
     method_types: tuple[str, ...],
     window_ends: datetime,
     at: datetime,
+    split: bool = False,
+    destination: Destination | None = None,
 ) -> dict[str, Any]:
     """The body of ``POST /v1/checkout/sessions`` for one attempt.
 
@@ -41,6 +61,8 @@ def freeze_params(
 
     ``expires_at`` is left out for a full default window, whose end is then Stripe's own, and for longer ones, whose page is
     replaced when it dies. A page must live for half an hour at least; in a shorter window it is expired at the deadline.
+
+    ``split``: the seller gets a share of it, from Stripe (``destination``) or, without one, by a transfer of ours.
     """
     metadata = {
         "payment_session_id": session_id,
@@ -69,9 +91,23 @@ def freeze_params(
     }
     optional = {"cancel_url": cancel_url, "customer_email": buyer_email, "locale": locale}
     params |= {name: value for name, value in optional.items() if value}
+    if split:
+        params["payment_intent_data"] |= _split(session_id, destination)
     if window_ends - at < DEFAULT_PAGE - CLOCK_MARGIN:
         params["expires_at"] = int(max(window_ends, at + SHORTEST_PAGE).timestamp())
     return params
+
+
+def _split(session_id: str, destination: Destination | None) -> dict[str, Any]:
+    data: dict[str, Any] = {"transfer_group": transfer_group(session_id)}
+    if destination is None:
+        return data
+    data["transfer_data"] = {"destination": destination.account_id}
+    if destination.platform_fee:  # Stripe refuses a fee of nothing
+        data["application_fee_amount"] = destination.platform_fee
+    if destination.on_behalf_of:
+        data["on_behalf_of"] = destination.account_id
+    return data
 
 
 @dataclass(frozen=True, slots=True)
