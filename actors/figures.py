@@ -40,7 +40,8 @@ def read(transaction_id: str, outbox_id: int | None = None) -> None:
         changed = figures is not None and _record(paid, figures)
         if changed:
             moves.touch(session.id, at)
-        _issue_statement(paid, session, at)
+        if is_first or paid.stripe_fee_minor is None:
+            _issue_statement(paid, session, at)
         outbox.done(outbox_id)
     if is_first:
         _count(paid, session)

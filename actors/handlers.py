@@ -138,15 +138,12 @@ HANDLERS: dict[str, Callable[[Context], str]] = {
     "refund.created": refund_changed,
     "refund.updated": refund_changed,
     "refund.failed": refund_changed,
-    "charge.refunded": nothing_to_do,  # refund.* carry the refund itself
-    "charge.refund.updated": nothing_to_do,  # the older name of refund.updated
-    "payment_intent.created": nothing_to_do,  # nobody has paid yet
-    "payment_intent.requires_action": nothing_to_do,  # 3-D Secure is between the buyer and Stripe's page
-    "payment_intent.processing": nothing_to_do,  # checkout.session.completed (unpaid) says the same of the session
-    "payment_intent.canceled": nothing_to_do,  # checkout.session.expired says the same of the session
-    "charge.failed": nothing_to_do,  # payment_intent.payment_failed carries the charge and the reason
-    "charge.pending": nothing_to_do,  # checkout.session.completed (unpaid) says the same of the session
     "charge.updated": charge_updated,
+    "transfer.created": transfer_changed,
+    "transfer.reversed": transfer_changed,
+    "transfer.updated": transfer_changed,
+    "application_fee.refunded": application_fee_refunded,
+    # These happen on connected accounts, and touch nothing but what is known of the account.
     "account.updated": account_changed,
     "account.application.authorized": account_changed,
     "account.application.deauthorized": account_changed,
@@ -155,16 +152,21 @@ HANDLERS: dict[str, Callable[[Context], str]] = {
     "account.external_account.updated": account_changed,
     "capability.updated": account_changed,
     "payout.failed": account_changed,  # Stripe stops further payouts until there is another bank account
-    "payout.canceled": nothing_to_do,  # between Stripe and the seller
-    "payout.created": nothing_to_do,  # between Stripe and the seller
-    "payout.paid": nothing_to_do,  # between Stripe and the seller
-    "payout.reconciliation_completed": nothing_to_do,  # between Stripe and the seller
-    "payout.updated": nothing_to_do,  # between Stripe and the seller
-    "transfer.created": transfer_changed,
-    "transfer.reversed": transfer_changed,
-    "transfer.updated": transfer_changed,
+    "payout.canceled": nothing_to_do,  # between Stripe and the seller, as all that follows about payouts
+    "payout.created": nothing_to_do,
+    "payout.paid": nothing_to_do,
+    "payout.reconciliation_completed": nothing_to_do,
+    "payout.updated": nothing_to_do,
+    # Known, and told better by another event.
     "application_fee.created": nothing_to_do,  # charge.updated says the same
-    "application_fee.refunded": application_fee_refunded,
+    "charge.refunded": nothing_to_do,  # refund.* carry the refund itself
+    "charge.refund.updated": nothing_to_do,  # the older name of refund.updated
+    "payment_intent.created": nothing_to_do,  # nobody has paid yet
+    "payment_intent.requires_action": nothing_to_do,  # 3-D Secure is between the buyer and Stripe's page
+    "payment_intent.processing": nothing_to_do,  # checkout.session.completed (unpaid) says the same of the session
+    "payment_intent.canceled": nothing_to_do,  # checkout.session.expired says the same of the session
+    "charge.failed": nothing_to_do,  # payment_intent.payment_failed carries the charge and the reason
+    "charge.pending": nothing_to_do,  # checkout.session.completed (unpaid) says the same of the session
 }
 
 

@@ -2,7 +2,7 @@
 
 ``sellers.link`` (the marketplace's command): opens the maker's account, once, and mints an onboarding link, each time. The row
 with the frozen parameters is committed before ``POST /v1/accounts`` is called under the maker's own key; a second run replays
-the call, or finds the account recorded. ``POST /v1/account_links`` has the command's key: a repeated command gets its link again.
+the call, or finds the account. ``POST /v1/account_links`` has the command's key; a command with an outcome keeps its link.
 ``sellers.refresh`` (outbox of an account's event, or of its opening) reads the account from Stripe and records what it says; a
 second run reads again. ``sellers.find`` answers the front end.
 """
@@ -23,8 +23,9 @@ from paywindow.models.database import transaction
 from paywindow.models.tables import ConnectedAccount, Operation
 from paywindow.published import Outcome
 
-#: Stripe keeps an idempotency key for at least 24 hours; from here on a repeat could open a second account.
-KEY_AGE_LIMIT = timedelta(hours=23)
+#: A call that is repeated so long after the first is preceded by a look: Stripe replays a 500 under its key though the account
+#: may be there, and forgets the key after 24 hours.
+LOOK_FIRST_AFTER = timedelta(seconds=20)
 #: A lookup starts this much before the first call: our clock and Stripe's differ.
 LOOKUP_MARGIN = timedelta(minutes=5)
 _DISCONNECTED = "account_invalid"
@@ -53,7 +54,8 @@ def link(operation_id: str, client: str, fingerprint: str, request: dict[str, An
             _record_opening(account, account_id)
         found = runtime().gateway.create_account_link(
             link_params(account_id, request["return_url"], request["refresh_url"]),
-            ids.account_link_key(operation, maker_id),
+            # Another sweep, another key: a stored 500 would be replayed, and a second link does no harm.
+            ids.account_link_key(operation, row.tries),
         )
     except StripeRefused as refusal:
         _refuse(operation, maker_id, refusal)
@@ -104,13 +106,12 @@ def find(reply_id: str, maker_id: str) -> None:
 
 
 def _open(row: ConnectedAccount) -> str:
-    """The id of the maker's account: posted under its key, or, once that may be forgotten, looked up."""
+    """The id of the maker's account: posted under its key, or, if an earlier call may have opened it, found."""
     gateway = runtime().gateway
-    if clock.now() - row.first_called_at > KEY_AGE_LIMIT:
+    if clock.now() - row.first_called_at > LOOK_FIRST_AFTER:
         for found in gateway.accounts_since(row.first_called_at - LOOKUP_MARGIN):
             if read_account(found).maker_id == str(row.maker_id):
                 return str(found["id"])
-    # Nothing found: the first call never arrived, so this one is as good as the first.
     key = ids.account_key(row.maker_id, row.generation)
     return read_account(gateway.open_account(jsons.loads(row.params), key)).id
 

@@ -99,9 +99,12 @@ def _move(movement: SellerMovement) -> str:
     params |= {
         "currency": movement.currency.lower(),
         "destination": movement.destination_account,
-        "source_transaction": paid.stripe_charge_id,
         "transfer_group": group,
     }
+    if paid.transferred_minor + movement.amount_minor <= paid.amount_minor:
+        params["source_transaction"] = paid.stripe_charge_id
+    # Else it goes out a second time, after a refund that failed: a charge is the source of no more than its amount, and
+    # what was taken back lies in the platform's balance.
     return str(gateway.create_transfer(params, movement.idempotency_key)["id"])
 
 

@@ -35,9 +35,9 @@ def account_key(maker_id: uuid.UUID, generation: int) -> str:
     return f"pw-account-{maker_id}-{generation}"
 
 
-def account_link_key(operation_id: uuid.UUID, maker_id: uuid.UUID) -> str:
-    """The key under which a command mints its onboarding link: a repeated command gets the same one."""
-    return f"pw-account-link-{operation_id}-{maker_id}"
+def account_link_key(operation_id: uuid.UUID, tries: int) -> str:
+    """The key under which a command mints its onboarding link, by how often the command was taken up again."""
+    return f"pw-account-link-{operation_id}-{tries}"
 
 
 def movement_key(transaction_id: uuid.UUID, number: int) -> str:

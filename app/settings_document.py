@@ -42,8 +42,8 @@ MEANING: dict[str, dict[str, str]] = {
     },
     "Sellers": {
         "seller_payouts": "What `makerId` means. `off`: it is recorded, and the marketplace pays its sellers itself. `refuse`: "
-        "each payment is split with the maker's account at Stripe; a maker who cannot take charges is a 409. `collect`: the same, but "
-        "such a payment is collected by the platform, and the maker's share sent when the account is ready.",
+        "each payment is split with the maker's account at Stripe; a maker who cannot take charges is a 409. `collect`: the "
+        "same, but such a payment is collected by the platform, and the maker's share sent when the account is ready.",
         "seller_on_behalf_of": "Makers, not the platform, are the merchants of split payments (`on_behalf_of`): their country "
         "decides fees and settlement, their name is on the card statement.",
         "seller_return_url": "Where Stripe's onboarding sends a seller afterwards, when the request has no `returnUrl`.",

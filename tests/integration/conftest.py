@@ -32,6 +32,7 @@ from paywindow.models.tables import (
     Outbox,
     PaymentSession,
     Receipt,
+    SellerMovement,
     StripeEvent,
     Transaction,
     Transition,
@@ -317,10 +318,12 @@ class Shop:
             Outbox,
             Notification,
             Transition,
+            SellerMovement,
         )
         rows = {table.__name__: [dict(row.__data__) for row in self.rows(table)] for table in tables}
         ledger = self.ledger()
-        return {**rows, "stripe": {kind: ledger[kind] for kind in ("sessions", "payment_intents", "charges")}}
+        kinds = ("sessions", "payment_intents", "charges", "accounts", "transfers")
+        return {**rows, "stripe": {kind: ledger[kind] for kind in kinds}}
 
 
 @pytest.fixture(scope="session")
