@@ -15,7 +15,7 @@ from paywindow.actors.registry import actor
 from paywindow.actors.runtime import runtime
 from paywindow.errors import Problem
 from paywindow.messages import CheckoutRequest
-from paywindow.models import attempts, moves, operations, outbox
+from paywindow.models import attempts, moves, operations, outbox, shares
 from paywindow.models.database import transaction
 from paywindow.models.snapshots import current_attempt
 from paywindow.models.tables import CheckoutAttempt, Operation, PaymentSession
@@ -50,7 +50,12 @@ def _claim_auction(operation: Operation, request: CheckoutRequest, at: datetime)
     if taken is not None:
         _join(operation, taken, request, at)
         return None
-    session = _insert_session(request, at)
+    try:
+        terms = shares.terms(request, runtime().settings)
+    except Problem as problem:
+        operations.refuse(operation, problem, at)
+        return None
+    session = _insert_session(request, terms, at)
     operation.session = session
     operation.save(only=[Operation.session])
     return claim_attempt(session, "first", at)
@@ -75,8 +80,8 @@ def _join(operation: Operation, session: PaymentSession, request: CheckoutReques
         operations.finish(operation, 200, answers.created(session), at)
 
 
-def _insert_session(request: CheckoutRequest, at: datetime) -> PaymentSession:
-    values = request.asdict()
+def _insert_session(request: CheckoutRequest, terms: dict[str, Any], at: datetime) -> PaymentSession:
+    values = {**request.asdict(), **terms}
     expires_at = at + timedelta(minutes=request.window_minutes)
     session: PaymentSession = PaymentSession.create(
         **values,

@@ -18,6 +18,12 @@ from paywindow.actors.method_events import customer_changed, customer_deleted, m
 from paywindow.actors.payment import AskStripe, record_payment
 from paywindow.actors.refund_events import refund_changed
 from paywindow.actors.runtime import runtime
+from paywindow.actors.seller_events import (
+    account_changed,
+    application_fee_refunded,
+    charge_updated,
+    transfer_changed,
+)
 from paywindow.checkout import named_in, read_charge, read_checkout
 from paywindow.models import attempts, moves, retries, windows
 from paywindow.models.tables import CheckoutAttempt, PaymentSession, Transaction
@@ -146,6 +152,27 @@ HANDLERS: dict[str, Callable[[Context], str]] = {
     "customer.updated": customer_changed,
     "customer.deleted": customer_deleted,
     "customer.created": nothing_to_do,  # the answer to the call that made it says the same
+    "charge.updated": charge_updated,
+    "transfer.created": transfer_changed,
+    "transfer.reversed": transfer_changed,
+    "transfer.updated": transfer_changed,
+    "application_fee.refunded": application_fee_refunded,
+    # These happen on connected accounts, and touch nothing but what is known of the account.
+    "account.updated": account_changed,
+    "account.application.authorized": account_changed,
+    "account.application.deauthorized": account_changed,
+    "account.external_account.created": account_changed,
+    "account.external_account.deleted": account_changed,
+    "account.external_account.updated": account_changed,
+    "capability.updated": account_changed,
+    "payout.failed": account_changed,  # Stripe stops further payouts until there is another bank account
+    "payout.canceled": nothing_to_do,  # between Stripe and the seller, as all that follows about payouts
+    "payout.created": nothing_to_do,
+    "payout.paid": nothing_to_do,
+    "payout.reconciliation_completed": nothing_to_do,
+    "payout.updated": nothing_to_do,
+    # Known, and told better by another event.
+    "application_fee.created": nothing_to_do,  # charge.updated says the same
     "charge.refunded": nothing_to_do,  # refund.* carry the refund itself
     "charge.refund.updated": nothing_to_do,  # the older name of refund.updated
     "payment_intent.created": nothing_to_do,  # nobody has paid yet
@@ -154,7 +181,6 @@ HANDLERS: dict[str, Callable[[Context], str]] = {
     "payment_intent.canceled": nothing_to_do,  # checkout.session.expired says the same of the session
     "charge.failed": nothing_to_do,  # payment_intent.payment_failed carries the charge and the reason
     "charge.pending": nothing_to_do,  # checkout.session.completed (unpaid) says the same of the session
-    "charge.updated": nothing_to_do,  # brings Stripe's fee, which is not kept in the books yet
 }
 
 

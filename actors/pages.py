@@ -19,7 +19,7 @@ from paywindow.actors.registry import actor
 from paywindow.actors.runtime import runtime
 from paywindow.checkout import Checkout, freeze_params, named_in, read_checkout
 from paywindow.errors import Problem, StripeRefused, StripeUnavailable
-from paywindow.models import analytics, attempts, moves, operations, outbox, windows
+from paywindow.models import analytics, attempts, moves, operations, outbox, shares, windows
 from paywindow.models.database import transaction
 from paywindow.models.moves import Cause
 from paywindow.models.tables import CheckoutAttempt, PaymentSession
@@ -84,6 +84,8 @@ def claim_attempt(session: PaymentSession, kind: str, at: datetime) -> CheckoutA
         save_methods=settings.payment_save_methods,
         window_ends=session.expires_at,
         at=at,
+        split=session.split is not None,
+        destination=shares.destination(session),
     )
     key = ids.checkout_key(session.id, session.attempt_number)
     return attempts.claim(session, kind=kind, params=jsons.dumps(params), idempotency_key=key, at=at)

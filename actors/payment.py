@@ -11,7 +11,7 @@ from paywindow import jsons
 from paywindow.actors.runtime import runtime
 from paywindow.checkout import Checkout
 from paywindow.errors import PaywindowError, Permanent
-from paywindow.models import analytics, attempts, inbox, moves, outbox
+from paywindow.models import analytics, attempts, inbox, moves, outbox, shares
 from paywindow.models.moves import Cause
 from paywindow.models.snapshots import current_attempt
 from paywindow.models.tables import CheckoutAttempt, PaymentSession, Transaction
@@ -70,6 +70,8 @@ def record_payment(page: Checkout, cause: Cause) -> bool:
     if settled:
         analytics.track(analytics.CHECKOUT_COMPLETED, session, cause.at)
         outbox.follow_up("receipts.issue", cause.at, transaction_id=str(row.id))
+        if row.share_due_at is not None:
+            outbox.follow_up("sellers.settle_up", cause.at, transaction_id=str(row.id))
     return True
 
 
@@ -126,6 +128,7 @@ def _insert(
         currency=page.currency,
         settled_at=at if settled else None,
         platform_fee_minor=session.platform_fee_minor if settled else None,
+        **shares.of_new_payment(session, at, settled=settled),
         card_brand=charge.card_brand if charge else None,
         card_last4=charge.card_last4 if charge else None,
         buyer_name=page.buyer_name,

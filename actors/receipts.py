@@ -56,7 +56,8 @@ def issue(transaction_id: str, outbox_id: int | None = None) -> None:
             at,
             lambda number: receipt_contents.receipt(number, paid, session, settings, at),
         )
-        if session.maker_id is not None:
+        # The statement of a split sale waits for Stripe's fee: see figures.read.
+        if session.maker_id is not None and (session.split is None or paid.stripe_fee_minor is not None):
             outbox.follow_up("receipts.issue_statement", at, transaction_id=transaction_id)
         _issued(receipt, at, outbox_id)
 

@@ -5,7 +5,7 @@ session stays *completed*: refunds live on its transaction. A refund that went t
 """
 
 from paywindow.actors.event_context import APPLIED, FOREIGN, NOTHING, Context, NotYet
-from paywindow.models import attempts, moves, notifications, outbox, refunds
+from paywindow.models import attempts, moves, notifications, outbox, refunds, shares
 from paywindow.models.tables import Refund, Transaction
 from paywindow.money import Money
 
@@ -27,6 +27,7 @@ def refund_changed(context: Context) -> str:
     if not is_new:
         return NOTHING
     refunds.settle(paid)
+    shares.settle_up_later(paid, session, context.at)
     notifications.announce("payment.refunded", session, context.at, refund=_public(refund))
     moves.touch(session.id, context.at)
     if refund.status == "succeeded" and paid.settled_at is not None:

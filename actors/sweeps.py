@@ -10,7 +10,7 @@ from datetime import timedelta
 from paywindow import clock, metrics
 from paywindow.actors.registry import actor
 from paywindow.actors.runtime import runtime
-from paywindow.models import attempts, inbox, operations, outbox, windows
+from paywindow.models import attempts, inbox, operations, outbox, shares, windows
 from paywindow.models.database import transaction
 from paywindow.published import DRIFT_TOLERANCE
 
@@ -63,6 +63,19 @@ def sweep_windows() -> None:
     if allowed:
         with transaction():
             windows.claim_due(at, at + LOOK_AHEAD, allowed)
+
+
+@actor("sweeps.sellers")
+def sweep_sellers() -> None:
+    """Send sellers what they are due and did not get, and ask for figures that did not come by themselves."""
+    at = clock.now()
+    with transaction():
+        waiting = shares.count_due(at, BATCH)
+    allowed = runtime().budget.claim_for_sweep(waiting) if waiting else 0
+    if allowed:
+        with transaction():
+            sent = shares.claim_due_shares(at, allowed)
+            shares.claim_due_figures(at, allowed - sent)
 
 
 @actor("sweeps.window_mirror")

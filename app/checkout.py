@@ -17,6 +17,24 @@ CLOCK_MARGIN = timedelta(minutes=5)
 _ITEM = "Auction win"
 
 
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where Stripe passes a payment on to, and what the platform keeps of it (minor units).
+
+    ``on_behalf_of``: the seller, not the platform, is the merchant of the charge.
+    https://docs.stripe.com/connect/destination-charges
+    """
+
+    account_id: str
+    platform_fee: int
+    on_behalf_of: bool
+
+
+def transfer_group(session_id: str) -> str:
+    """What ties a payment and the transfers that follow from it together at Stripe."""
+    return f"pw-{session_id}"
+
+
 def freeze_params(
     *,
     session_id: str,
@@ -34,6 +52,8 @@ def freeze_params(
     save_methods: bool,
     window_ends: datetime,
     at: datetime,
+    split: bool = False,
+    destination: Destination | None = None,
 ) -> dict[str, Any]:
     """The body of ``POST /v1/checkout/sessions`` for one attempt.
 
@@ -45,6 +65,8 @@ def freeze_params(
 
     With ``save_methods`` the page shows what the buyer kept and offers to keep more. That needs a ``customer``, which is filled
     in before the first call (:func:`needs_customer`). The e-mail address is the customer's then: Stripe takes only one of both.
+
+    ``split``: the seller gets a share of it, from Stripe (``destination``) or, without one, by a transfer of ours.
     """
     metadata = {
         "payment_session_id": session_id,
@@ -76,6 +98,8 @@ def freeze_params(
         buyer_email = None
     optional = {"cancel_url": cancel_url, "customer_email": buyer_email, "locale": locale}
     params |= {name: value for name, value in optional.items() if value}
+    if split:
+        params["payment_intent_data"] |= _split(session_id, destination)
     if window_ends - at < DEFAULT_PAGE - CLOCK_MARGIN:
         params["expires_at"] = int(max(window_ends, at + SHORTEST_PAGE).timestamp())
     return params
@@ -90,6 +114,18 @@ def without_saving(params: dict[str, Any], buyer_email: str | None) -> dict[str,
     """The same page for a buyer who has no customer: it can be paid, and keeps nothing."""
     kept = {name: value for name, value in params.items() if name not in ("customer", "saved_payment_method_options")}
     return {**kept, "customer_email": buyer_email} if buyer_email else kept
+
+
+def _split(session_id: str, destination: Destination | None) -> dict[str, Any]:
+    data: dict[str, Any] = {"transfer_group": transfer_group(session_id)}
+    if destination is None:
+        return data
+    data["transfer_data"] = {"destination": destination.account_id}
+    if destination.platform_fee:  # Stripe refuses a fee of nothing
+        data["application_fee_amount"] = destination.platform_fee
+    if destination.on_behalf_of:
+        data["on_behalf_of"] = destination.account_id
+    return data
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,6 +67,7 @@ PROBLEMS: dict[str, tuple[HTTPStatus, str]] = {
     "session_open": (HTTPStatus.CONFLICT, "The payment window is open"),
     "session_held": (HTTPStatus.CONFLICT, "The payment session is held for an operator"),
     "session_closed": (HTTPStatus.CONFLICT, "The payment session was closed before its page opened"),
+    "seller_not_ready": (HTTPStatus.CONFLICT, "The seller cannot take payments yet"),
     "stripe_refused": (HTTPStatus.UNPROCESSABLE_ENTITY, "Stripe refused the request"),
     "internal_error": (HTTPStatus.INTERNAL_SERVER_ERROR, "Something went wrong on our side"),
     "unavailable": (HTTPStatus.SERVICE_UNAVAILABLE, "The service cannot take the request right now"),

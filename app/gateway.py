@@ -7,6 +7,7 @@ Every call takes what it needs as arguments, returns plain dictionaries, and rai
 import logging
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import stripe
@@ -70,7 +71,56 @@ class Gateway:
 
     def checkouts_since(self, moment: datetime) -> Iterator[dict[str, Any]]:
         """All Checkout Sessions created at or after ``moment``, newest first, page by page."""
-        return self._pages(self._client.v1.checkout.sessions.list, {"created": {"gte": int(moment.timestamp())}})
+        yield from self._pages(self._client.v1.checkout.sessions.list, {"created": {"gte": int(moment.timestamp())}})
+
+    def open_account(self, params: dict[str, Any], idempotency_key: str) -> dict[str, Any]:
+        """Open a seller's account (https://docs.stripe.com/api/accounts/create)."""
+        return self._ask(self._client.v1.accounts.create, params, options={"idempotency_key": idempotency_key})
+
+    def retrieve_account(self, account_id: str) -> dict[str, Any]:
+        """Read a seller's account. Stripe refuses with ``account_invalid`` once it is disconnected."""
+        return self._ask(self._client.v1.accounts.retrieve, account_id)
+
+    def accounts_since(self, moment: datetime) -> Iterator[dict[str, Any]]:
+        """All connected accounts opened at or after ``moment``, newest first, page by page."""
+        yield from self._pages(self._client.v1.accounts.list, {"created": {"gte": int(moment.timestamp())}})
+
+    def create_account_link(self, params: dict[str, Any], idempotency_key: str) -> dict[str, Any]:
+        """Mint a link to Stripe's onboarding: good once, for minutes (https://docs.stripe.com/api/account_links/create)."""
+        return self._ask(self._client.v1.account_links.create, params, options={"idempotency_key": idempotency_key})
+
+    def charge_figures(self, payment_intent_id: str) -> dict[str, Any] | None:
+        """The charge that paid a PaymentIntent, with what is known of fees and transfer; ``None`` if there is no charge."""
+        names = ("balance_transaction", "application_fee", "transfer")
+        expand = [f"latest_charge.{name}" for name in names]
+        intent = self._ask(self._client.v1.payment_intents.retrieve, payment_intent_id, {"expand": expand})
+        charge: dict[str, Any] | None = intent.get("latest_charge")
+        return charge
+
+    def create_transfer(self, params: dict[str, Any], idempotency_key: str) -> dict[str, Any]:
+        """Send money to a seller's account (https://docs.stripe.com/api/transfers/create)."""
+        return self._ask(self._client.v1.transfers.create, params, options={"idempotency_key": idempotency_key})
+
+    def retrieve_transfer(self, transfer_id: str) -> dict[str, Any]:
+        """Read a transfer, with how much of it came back."""
+        return self._ask(self._client.v1.transfers.retrieve, transfer_id)
+
+    def transfers_of(self, group: str) -> Iterator[dict[str, Any]]:
+        """All transfers of a group, newest first, page by page."""
+        yield from self._pages(self._client.v1.transfers.list, {"transfer_group": group})
+
+    def reverse_transfer(self, transfer_id: str, params: dict[str, Any], idempotency_key: str) -> dict[str, Any]:
+        """Take a part of a transfer back (https://docs.stripe.com/api/transfer_reversals/create)."""
+        return self._ask(
+            self._client.v1.transfers.reversals.create,
+            transfer_id,
+            params,
+            options={"idempotency_key": idempotency_key},
+        )
+
+    def reversals_of(self, transfer_id: str) -> Iterator[dict[str, Any]]:
+        """All reversals of a transfer, newest first, page by page."""
+        yield from self._pages(partial(self._client.v1.transfers.reversals.list, transfer_id), {})
 
     def retrieve_dispute(self, dispute_id: str) -> dict[str, Any]:
         """Read a dispute, with what it took from the balance and gave back."""
@@ -82,7 +132,7 @@ class Gateway:
 
     def customers_since(self, moment: datetime) -> Iterator[dict[str, Any]]:
         """All Customers created at or after ``moment``, newest first, page by page."""
-        return self._pages(self._client.v1.customers.list, {"created": {"gte": int(moment.timestamp())}})
+        yield from self._pages(self._client.v1.customers.list, {"created": {"gte": int(moment.timestamp())}})
 
     def update_customer(self, customer_id: str, email: str) -> dict[str, Any]:
         """Give a Customer another e-mail address. No idempotency key: the same again changes nothing."""
@@ -94,7 +144,7 @@ class Gateway:
 
     def payment_methods_of(self, customer_id: str) -> Iterator[dict[str, Any]]:
         """All payment methods that a Customer keeps, newest first."""
-        return self._pages(self._client.v1.customers.payment_methods.list, {}, customer_id)
+        yield from self._pages(partial(self._client.v1.customers.payment_methods.list, customer_id), {})
 
     def detach_payment_method(self, method_id: str) -> dict[str, Any]:
         """Take a payment method from its Customer, for good (https://docs.stripe.com/api/payment_methods/detach).
@@ -112,11 +162,10 @@ class Gateway:
                 ) from refusal
             return found
 
-    def _pages(self, list_: Any, params: dict[str, Any], *of: str) -> Iterator[dict[str, Any]]:
-        """Everything that a list of Stripe's has, as many requests as that takes."""
+    def _pages(self, call: Any, params: dict[str, Any]) -> Iterator[dict[str, Any]]:
         params = {**params, "limit": 100}
         while True:
-            page = self._ask(list_, *of, params)
+            page = self._ask(call, params)
             yield from page["data"]
             if not page["has_more"]:
                 return

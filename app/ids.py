@@ -33,3 +33,18 @@ def checkout_key(session_id: uuid.UUID, attempt_number: int) -> str:
     (https://docs.stripe.com/api/idempotent_requests).
     """
     return f"pw-checkout-{session_id}-{attempt_number}"
+
+
+def account_key(maker_id: uuid.UUID, generation: int) -> str:
+    """The key under which a maker's account is opened at Stripe: one account, whatever crashes."""
+    return f"pw-account-{maker_id}-{generation}"
+
+
+def account_link_key(operation_id: uuid.UUID, tries: int) -> str:
+    """The key under which a command mints its onboarding link, by how often the command was taken up again."""
+    return f"pw-account-link-{operation_id}-{tries}"
+
+
+def movement_key(transaction_id: uuid.UUID, number: int) -> str:
+    """The key under which money is sent to a seller, or taken back."""
+    return f"pw-movement-{transaction_id}-{number}"

@@ -50,6 +50,11 @@ ACTORS: dict[str, Queue] = {
     "window.expire": Queue.INTERACTIVE,
     "window.extend": Queue.INTERACTIVE,
     "window.reopen": Queue.INTERACTIVE,
+    "sellers.link": Queue.INTERACTIVE,
+    "sellers.find": Queue.INTERACTIVE,
+    "sellers.refresh": Queue.FOLLOW_UPS,
+    "sellers.settle_up": Queue.FOLLOW_UPS,
+    "figures.read": Queue.FOLLOW_UPS,
     "events.receive": Queue.EVENTS,
     "events.handle": Queue.EVENTS,
     "publish.session": Queue.FOLLOW_UPS,
@@ -67,6 +72,7 @@ ACTORS: dict[str, Queue] = {
     "sweeps.operations": Queue.SWEEPS,
     "sweeps.windows": Queue.SWEEPS,
     "sweeps.window_mirror": Queue.SWEEPS,
+    "sweeps.sellers": Queue.SWEEPS,
 }
 
 
@@ -117,6 +123,21 @@ def command(
     ``request`` always has ``session_id`` and ``reason``; extend and reopen have ``minutes`` or ``until`` (ISO 8601) beside them.
     """
     return build(actor, operation_id=str(operation_id), client=client, fingerprint=fingerprint, request=request)
+
+
+def link_seller(operation_id: uuid.UUID, client: str, fingerprint: str, request: dict[str, Any]) -> Message[Any]:
+    """Open a maker's account at Stripe, if there is none, and mint an onboarding link.
+
+    ``request``: ``maker_id``, ``return_url``, ``refresh_url``, and ``country`` and ``email`` or ``None``.
+    """
+    return build(
+        "sellers.link", operation_id=str(operation_id), client=client, fingerprint=fingerprint, request=request
+    )
+
+
+def find_seller(reply_id: uuid.UUID, maker_id: uuid.UUID) -> Message[Any]:
+    """Ask how a maker's account at Stripe stands."""
+    return build("sellers.find", reply_id=str(reply_id), maker_id=str(maker_id))
 
 
 def receive_event(body: str, received_at: datetime) -> Message[Any]:

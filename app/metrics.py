@@ -46,6 +46,14 @@ STORE_FAILURES = Counter(
 )
 
 
+SPLIT_AMOUNT = Counter(
+    "payments_minor_units",
+    "Money of payments whose figures are known, in minor units: amount = platform + seller; stripe_fee is the platform's, in "
+    "the currency in which Stripe took it.",
+    ["part", "currency"],
+)
+
+
 class DeadLetterCollector(Collector):
     """Counts the dead letters when Prometheus asks; the scheduler serves it."""
 

@@ -37,10 +37,14 @@ class Money:
     currency: str
 
     def decimal(self) -> Decimal:
-        """The exact amount with as many decimals as people expect: 27550 USD is ``Decimal('275.50')``."""
+        """The exact amount with as many decimals as people expect: 27550 USD is ``Decimal('275.50')``.
+
+        With more where that would not be exact: Stripe's fee on a payment in ISK may have a fraction, though no price has.
+        """
         kind = currency(self.currency)
         exact = Decimal(self.minor).scaleb(-kind.exponent)
-        return exact.quantize(Decimal(1).scaleb(-kind.display))
+        shown = exact.quantize(Decimal(1).scaleb(-kind.display))
+        return shown if shown == exact else exact
 
     def __str__(self) -> str:
         return f"{self.decimal()} {self.currency}"

@@ -18,6 +18,7 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 
 from paywindow.clock import CLOCK_FILE_VARIABLE
 from paywindow.keys import ServiceKey
+from paywindow.split import FeeRule
 
 STRIPE_API = "https://api.stripe.com"
 #: Thirty days: a payment window is not a subscription.
@@ -102,6 +103,14 @@ class Settings(BaseSettings):
     payment_late_policy: Literal["refund", "accept", "hold"] = "refund"
     payment_method_types: Texts = ("card",)
     payment_save_methods: bool = False
+
+    # Sellers
+    seller_payouts: Literal["off", "refuse", "collect"] = "off"
+    seller_on_behalf_of: bool = False
+    seller_return_url: HttpUrl | None = None
+    seller_refresh_url: HttpUrl | None = None
+    platform_fee_percent: str | None = None
+    platform_fee_fixed: Texts = ()
 
     # Retries
     payment_retry_limit: int = Field(default=3, ge=0, le=20)
@@ -207,10 +216,25 @@ class Settings(BaseSettings):
             problems.append(f"{CLOCK_FILE_VARIABLE}: refused with a live key")
         if (self.receipt_lock_mode is None) != (self.receipt_lock_days is None):
             problems.append("RECEIPT_LOCK_MODE: goes together with RECEIPT_LOCK_DAYS")
-        problems += self._receipt_problems()
+        problems += self._receipt_problems() + self._seller_problems()
         if problems:
             raise ValueError("; ".join(problems))
         return self
+
+    def _seller_problems(self) -> list[str]:
+        problems = []
+        for name, percent, fixed in (
+            ("PLATFORM_FEE_PERCENT", self.platform_fee_percent, ()),
+            ("PLATFORM_FEE_FIXED", None, self.platform_fee_fixed),
+        ):
+            try:
+                FeeRule.of(percent, fixed)
+            except ValueError as error:
+                problems.append(f"{name}: {error}")
+        codes = [entry.partition(":")[0] for entry in self.platform_fee_fixed]
+        if len(codes) != len(set(codes)):
+            problems.append("PLATFORM_FEE_FIXED: names a currency twice")
+        return problems
 
     def _receipt_problems(self) -> list[str]:
         problems = []
@@ -228,6 +252,13 @@ class Settings(BaseSettings):
         if self.payment_receipt_bucket is None:
             problems.append("PAYMENT_RECEIPT_CLOUDFRONT_DISTRIBUTION: needs PAYMENT_RECEIPT_BUCKET")
         return problems
+
+    @property
+    def fee_rule(self) -> FeeRule | None:
+        """What the platform asks of a sale whose request does not say ``platformFee``; ``None`` if nothing is set."""
+        if self.platform_fee_percent is None and not self.platform_fee_fixed:
+            return None
+        return FeeRule.of(self.platform_fee_percent, self.platform_fee_fixed)
 
     @property
     def live(self) -> bool:

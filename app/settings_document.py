@@ -42,6 +42,20 @@ MEANING: dict[str, dict[str, str]] = {
         "payment_save_methods": "Whether Checkout offers to keep the buyer's payment method, and shows what was kept. Each buyer "
         "becomes a Customer at Stripe then.",
     },
+    "Sellers": {
+        "seller_payouts": "What `makerId` means. `off`: it is recorded, and the marketplace pays its sellers itself. `refuse`: "
+        "each payment is split with the maker's account at Stripe; a maker who cannot take charges is a 409. `collect`: the "
+        "same, but such a payment is collected by the platform, and the maker's share sent when the account is ready.",
+        "seller_on_behalf_of": "Makers, not the platform, are the merchants of split payments (`on_behalf_of`): their country "
+        "decides fees and settlement, their name is on the card statement.",
+        "seller_return_url": "Where Stripe's onboarding sends a seller afterwards, when the request has no `returnUrl`.",
+        "seller_refresh_url": "Where it sends a seller whose link is used up, when the request has no `refreshUrl`: a page that "
+        "asks for another link.",
+        "platform_fee_percent": "The platform's share of a sale by a maker, such as `12.5`, up to four decimals; rounded half up "
+        "to what the currency can be charged in.",
+        "platform_fee_fixed": "Added to it, by currency, such as `USD:0.30,JPY:40`. Both together never exceed the amount. "
+        "`platformFee` in the request replaces them.",
+    },
     "Retries": {
         "payment_retry_limit": "How many tries a session gets after its first one fails.",
         "payment_retry_backoff_minutes": "How long after a failure the next try comes: first, second, third...; beyond the list, "

@@ -5,7 +5,7 @@ from typing import Any
 
 from paywindow import jsons
 from paywindow.clock import isoformat
-from paywindow.models import disputes, retries
+from paywindow.models import disputes, retries, shares
 from paywindow.models.tables import CheckoutAttempt, PaymentSession, Receipt, Transaction
 from paywindow.money import Money
 from paywindow.published import Snapshot
@@ -26,7 +26,7 @@ def snapshot(session: PaymentSession, settings: Settings) -> Snapshot:
             "paymentSession": public_session(session, None if closing else url, closing=closing),
             "retry": _retry(session, settings, closing=closing),
             "attempts": history,
-            "transaction": _transaction(transaction, fees=fees),
+            "transaction": _transaction(transaction, session, fees=fees),
             "receipt": next((_receipt(row, settings.public) for row in documents["receipt"]), None),
             "creditNotes": [_receipt(row, settings.public) for row in documents["credit_note"]],
         }
@@ -138,7 +138,7 @@ def _transaction_of(session: PaymentSession) -> Transaction | None:
     return found
 
 
-def _transaction(row: Transaction | None, *, fees: bool) -> dict[str, Any] | None:
+def _transaction(row: Transaction | None, session: PaymentSession, *, fees: bool) -> dict[str, Any] | None:
     if row is None:
         return None
     shown: dict[str, Any] = {
@@ -150,14 +150,30 @@ def _transaction(row: Transaction | None, *, fees: bool) -> dict[str, Any] | Non
         "card": {"brand": row.card_brand, "last4": row.card_last4} if row.card_last4 else None,
     }
     if fees:
-        shown["fees"] = {
-            "stripeFee": _amount(row.stripe_fee_minor, row.stripe_fee_currency),
-            "stripeFeeCurrency": row.stripe_fee_currency,
-            "platformFee": _amount(row.platform_fee_minor, row.currency),
-        }
+        shown["fees"] = _fees(row, session)
         newest = next(iter(disputes.of(row)), None)
         shown["dispute"] = None if newest is None else disputes.public(newest)
     return shown
+
+
+def _fees(row: Transaction, session: PaymentSession) -> dict[str, Any]:
+    """Who has what of the payment: amount = refunded + platformFee + sellerPayout, in its own currency."""
+    split = shares.parts(row, session)
+    seller, platform, net = None, row.platform_fee_minor, None
+    if session.maker_id is not None:
+        seller, platform = split.seller, split.platform_fee
+        if row.stripe_fee_minor is not None and row.stripe_fee_currency == row.currency:
+            net = platform - row.stripe_fee_minor
+    return {
+        "stripeFee": _amount(row.stripe_fee_minor, row.stripe_fee_currency),
+        "stripeFeeCurrency": row.stripe_fee_currency,
+        "exchangeRate": row.exchange_rate,
+        "platformFee": _amount(platform, row.currency),
+        "platformNet": _amount(net, row.currency),
+        "sellerPayout": _amount(seller, row.currency),
+        "sellerReceived": _amount(split.sent if session.split is not None else None, row.currency),
+        "refunded": _amount(split.refunded, row.currency),
+    }
 
 
 def _documents(session: PaymentSession) -> dict[str, list[Receipt]]:

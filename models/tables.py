@@ -23,7 +23,8 @@ class PaymentSession(Table):
 
     ``version`` grows with every change that the public can see. ``expires_at`` is the deadline; ``due_at`` is when the window
     next needs attention: at the deadline, when the page dies or when a retry is due, whichever comes first, or at the end
-    of a claim's lease. ``retry_count`` counts the moves *retried*.
+    of a claim's lease. ``retry_count`` counts the moves *retried*. ``split`` says how the seller gets the share, frozen at the
+    create: *destination* (by Stripe, with the charge), *collect* (sent afterwards), or not at all.
     """
 
     id = UUIDField(primary_key=True)
@@ -33,6 +34,9 @@ class PaymentSession(Table):
     amount_minor = BigIntegerField()
     currency = CharField()
     platform_fee_minor = BigIntegerField(null=True)
+    split = CharField(null=True)
+    destination_account = CharField(null=True)
+    on_behalf_of = BooleanField(default=False)
     description = TextField(null=True)
     buyer_email = TextField(null=True)
     locale = TextField(null=True)
@@ -122,7 +126,13 @@ class Operation(Table):
 
 
 class Transaction(Table):
-    """A charge, successful or declined. ``settled_at`` is set on the one that pays its session."""
+    """A charge, successful or declined. ``settled_at`` is set on the one that pays its session.
+
+    Stripe's figures come later: ``figures_due_at`` is when to ask for them if nothing brings them, ``share_due_at`` when to
+    look whether the seller has what the seller is due. ``transferred_minor`` is what was sent to the seller so far,
+    ``transfer_reversed_minor`` what came back of it. Only a destination charge has a ``destination_account``, a
+    ``stripe_transfer_id`` and an application fee, of which ``platform_fee_returned_minor`` was given back.
+    """
 
     id = UUIDField(primary_key=True)
     session = ForeignKeyField(PaymentSession, backref="transactions")
@@ -138,6 +148,17 @@ class Transaction(Table):
     platform_fee_minor = BigIntegerField(null=True)
     stripe_fee_minor = BigIntegerField(null=True)
     stripe_fee_currency = CharField(null=True)
+    stripe_balance_transaction_id = CharField(null=True)
+    exchange_rate = CharField(null=True)
+    stripe_application_fee_id = CharField(null=True)
+    platform_fee_returned_minor = BigIntegerField(default=0)
+    destination_account = CharField(null=True)
+    stripe_transfer_id = CharField(null=True)
+    transferred_minor = BigIntegerField(default=0)
+    transfer_reversed_minor = BigIntegerField(default=0)
+    figures_due_at = DateTimeTZField(null=True)
+    figures_tries = IntegerField(default=0)
+    share_due_at = DateTimeTZField(null=True)
     failure_code = CharField(null=True)
     decline_code = CharField(null=True)
     failure_reason = TextField(null=True)
@@ -249,6 +270,68 @@ class PaymentMethod(Table):
 
     class Meta:
         table_name = "payment_methods"
+
+
+class ConnectedAccount(Table):
+    """A maker's account at Stripe, or the will to open one: ``params`` are frozen before the first call.
+
+    ``generation`` grows when an account was disconnected and another is opened in its place. Every reading of the account is
+    numbered as it begins (``reads_begun``); one that began earlier never overwrites what a later one recorded
+    (``reads_recorded``), since Stripe sends an event after every change.
+    """
+
+    maker_id = UUIDField(primary_key=True)
+    generation = IntegerField(default=1)
+    params = TextField()
+    first_called_at = DateTimeTZField()
+    stripe_account_id = CharField(null=True)
+    charges_enabled = BooleanField(default=False)
+    payouts_enabled = BooleanField(default=False)
+    details_submitted = BooleanField(default=False)
+    transfers_capability = CharField(null=True)
+    card_payments_capability = CharField(null=True)
+    currently_due = TextField(default="[]")
+    past_due = TextField(default="[]")
+    disabled_reason = CharField(null=True)
+    current_deadline = DateTimeTZField(null=True)
+    default_currency = CharField(null=True)
+    country = CharField(null=True)
+    deauthorized_at = DateTimeTZField(null=True)
+    reads_begun = BigIntegerField(default=0)
+    reads_recorded = BigIntegerField(default=0)
+    read_at = DateTimeTZField(null=True)
+    created_at = DateTimeTZField()
+    updated_at = DateTimeTZField()
+
+    class Meta:
+        table_name = "connected_accounts"
+
+
+class SellerMovement(Table):
+    """Money that we send to a seller, or take back: a *transfer* or a *reversal* of one.
+
+    ``status``: claimed (amount and key are frozen, Stripe's answer is not recorded yet), done, refused.
+    """
+
+    id = UUIDField(primary_key=True)
+    transaction = ForeignKeyField(Transaction, backref="movements")
+    transaction_id: uuid.UUID
+    number = IntegerField()
+    kind = CharField()
+    status = CharField()
+    amount_minor = BigIntegerField()
+    currency = CharField()
+    destination_account = CharField()
+    idempotency_key = CharField()
+    first_called_at = DateTimeTZField()
+    stripe_transfer_id = CharField(null=True)
+    stripe_reversal_id = CharField(null=True)
+    last_error = TextField(null=True)
+    created_at = DateTimeTZField()
+    finished_at = DateTimeTZField(null=True)
+
+    class Meta:
+        table_name = "seller_movements"
 
 
 class ReceiptCounter(Table):

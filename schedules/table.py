@@ -18,4 +18,5 @@ TABLE: tuple[Periodic, ...] = (
     Periodic("sweeps.outbox", 2),
     Periodic("sweeps.windows", 0.5),
     Periodic("sweeps.window_mirror", 60),
+    Periodic("sweeps.sellers", 30),
 )

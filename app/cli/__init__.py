@@ -2,7 +2,7 @@
 
 import typer
 
-from paywindow.cli import dead, keys, local, processes, receipts, sessions
+from paywindow.cli import dead, keys, local, processes, receipts, sellers, sessions
 from paywindow.settings import SettingsError
 
 app = typer.Typer(
@@ -14,6 +14,7 @@ processes.register(app)
 local.register(app)
 app.add_typer(sessions.app, name="sessions")
 app.add_typer(receipts.app, name="receipts")
+app.add_typer(sellers.app, name="sellers")
 app.add_typer(dead.app, name="dead")
 app.add_typer(keys.app, name="keys")
 

@@ -96,7 +96,7 @@ def _override(actor: str, session_id: uuid.UUID, request: dict[str, Any], as_jso
     client = f"cli:{getpass.getuser()}"
     operation_id = ids.operation_id(client, None)
     message = messages.command(actor, operation_id, client, ids.fingerprint(actor, request), request)
-    outcome = _run(settings, message, operation_id)
+    outcome = await_outcome(settings, message, operation_id)
     if outcome is None:
         typer.echo(
             f"No worker answered in {_PATIENCE_SECONDS:.0f} s; operation {operation_id} may still happen.", err=True
@@ -113,7 +113,8 @@ def _override(actor: str, session_id: uuid.UUID, request: dict[str, Any], as_jso
         raise typer.Exit(1)
 
 
-def _run(settings: Settings, message: Message[Any], operation_id: uuid.UUID) -> Outcome | None:
+def await_outcome(settings: Settings, message: Message[Any], operation_id: uuid.UUID) -> Outcome | None:
+    """Enqueue a command for the workers and wait for its outcome; ``None`` when that takes too long."""
     from paywindow.broker import make_broker
 
     make_broker(secret(settings.redis_url)).enqueue(message)

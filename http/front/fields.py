@@ -61,6 +61,12 @@ def _currency(value: str) -> str:
     return money.currency(value).code
 
 
+def _country(value: str) -> str:
+    if not re.fullmatch("[A-Z]{2}", value):
+        raise ValueError("must be an upper-case ISO 3166-1 alpha-2 code such as DE")
+    return value
+
+
 def _moment(text: str) -> str:
     try:
         if _MOMENT.fullmatch(text):
@@ -84,5 +90,8 @@ Description = Annotated[
 ]
 Email = Annotated[StrictStr, AfterValidator(_email), WithJsonSchema({"type": "string", "format": "email"})]
 Currency = Annotated[StrictStr, AfterValidator(_currency)]
+Country = Annotated[
+    StrictStr, AfterValidator(_country), WithJsonSchema({"type": "string", "pattern": "^[A-Z]{2}$", "examples": ["DE"]})
+]
 Locale = Annotated[StrictStr, AfterValidator(locales.normalised)]
 Moment = Annotated[StrictStr, AfterValidator(_moment), WithJsonSchema({"type": "string", "format": "date-time"})]

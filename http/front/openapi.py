@@ -90,7 +90,7 @@ def _paths() -> dict[str, Any]:
                     200: responses.CheckoutCreated,
                     202: responses.OperationPending,
                 },
-                problems=[*_COMMAND_PROBLEMS, "auction_taken", "stripe_refused"],
+                problems=[*_COMMAND_PROBLEMS, "auction_taken", "seller_not_ready", "stripe_refused"],
             )
         },
         "/payments/checkout/{id}/cancel": {
@@ -190,6 +190,28 @@ def _paths() -> dict[str, Any]:
                     "unavailable",
                 ],
             )
+        },
+        "/payments/makers/{id}/account": {
+            "post": _operation(
+                "Open a maker's account at Stripe, if there is none, and mint an onboarding link",
+                security=_KEY,
+                parameters=[_ID, _IDEMPOTENCY_KEY, _PREFER],
+                body=requests.LinkSeller,
+                body_required=False,
+                answers={
+                    201: responses.SellerLinked,
+                    200: responses.SellerLinked,
+                    202: responses.OperationPending,
+                },
+                problems=[*_COMMAND_PROBLEMS, "not_found", "stripe_refused"],
+            ),
+            "get": _operation(
+                "What a maker's account can do, and what Stripe still wants to know",
+                security=_KEY,
+                parameters=[_ID],
+                answers={200: responses.SellerFound},
+                problems=_READ_PROBLEMS,
+            ),
         },
         "/payments/operations/{id}": {
             "get": _operation(
@@ -310,6 +332,7 @@ def _schemas() -> dict[str, Any]:
         (requests.Override, "validation"),
         (requests.MoveDeadline, "validation"),
         (requests.RetryPayment, "validation"),
+        (requests.LinkSeller, "validation"),
         *((model, "serialization") for model in responses.MODELS),
     ]
     _, schema = models_json_schema(wanted, ref_template=_REFERENCE)

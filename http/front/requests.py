@@ -23,7 +23,18 @@ from pydantic.alias_generators import to_camel
 
 from paywindow import money
 from paywindow.errors import Problem
-from paywindow.front.fields import UUID_PATTERN, Amount, Currency, Description, Email, Locale, Moment, Url, Uuid
+from paywindow.front.fields import (
+    UUID_PATTERN,
+    Amount,
+    Country,
+    Currency,
+    Description,
+    Email,
+    Locale,
+    Moment,
+    Url,
+    Uuid,
+)
 from paywindow.front.urls import AllowList
 from paywindow.messages import CheckoutRequest
 from paywindow.settings import LONGEST_WINDOW_MINUTES, Settings
@@ -43,7 +54,9 @@ class CreateCheckout(_Request):
     )
     amount: Amount = Field(description="What the buyer pays, with at most the currency's decimals.")
     maker_id: Uuid | None = Field(None, description="The seller.")
-    platform_fee: Amount | None = Field(None, description="The platform's share of the amount.")
+    platform_fee: Amount | None = Field(
+        None, description="The platform's share of the amount; by default what `PLATFORM_FEE_*` make of it."
+    )
     description: Description | None = Field(None, description="What was bought, as the buyer sees it.")
     buyer_email: Email | None = Field(None, description="Pre-filled on the Checkout page.")
     locale: Locale | None = Field(None, description="`auto`, or a language tag such as `pt-BR`.")
@@ -143,6 +156,43 @@ class RetryPayment(_Request):
     """Try a failed payment again on a new page."""
 
     reason: Description | None = Field(None, description="Why, for the record.")
+
+
+class LinkSeller(_Request):
+    """Open a maker's account at Stripe, if there is none, and mint a link to Stripe's onboarding."""
+
+    country: Country | None = Field(None, description="ISO 3166-1 alpha-2; Stripe's default is the platform's country.")
+    email: Email | None = Field(None, description="Pre-filled in the onboarding.")
+    return_url: Url | None = Field(
+        None, description="Where the maker comes back to, done or not; configured default. Must match the allow-list."
+    )
+    refresh_url: Url | None = Field(
+        None,
+        description="Where the maker goes when the link is used up: a page that asks for another. Configured default.",
+    )
+
+    def command(self, settings: Settings) -> dict[str, Any]:
+        """The message's form, with the configured defaults filled in.
+
+        Raises :class:`~paywindow.errors.Problem` when there is no address to send the maker to.
+        """
+        urls = {
+            "return_url": self.return_url or settings.seller_return_url,
+            "refresh_url": self.refresh_url or settings.seller_refresh_url,
+        }
+        if missing := [name for name, url in urls.items() if url is None]:
+            rules = [
+                {"field": to_camel(name), "rule": f"is required, unless SELLER_{name.upper()} is set"}
+                for name in missing
+            ]
+            fields = ", ".join(rule["field"] for rule in rules)
+            raise Problem("invalid_request", f"These fields break a rule: {fields}.", errors=rules)
+        return {"country": self.country, "email": self.email, **urls}
+
+
+def link_seller(document: Any, allowed: AllowList) -> LinkSeller:
+    """Validate a request for an onboarding link. Raises :class:`~paywindow.errors.Problem` with every broken rule."""
+    return _validated(LinkSeller, document, allowed)
 
 
 def override(document: Any) -> Override:

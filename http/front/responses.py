@@ -60,11 +60,18 @@ class PaymentSession(_Response):
 
 
 class Fees(_Response):
-    """What the payment cost. For the marketplace only."""
+    """Who has what of the payment: amount = refunded + platformFee + sellerPayout. For the marketplace only."""
 
-    stripe_fee: Amount | None = Field(description="Known a while after the payment.")
-    stripe_fee_currency: str | None
-    platform_fee: Amount | None
+    stripe_fee: Amount | None = Field(
+        description="Stripe's own, borne by the platform; known a while after the payment."
+    )
+    stripe_fee_currency: str | None = Field(description="Where it differs, Stripe converted the payment.")
+    exchange_rate: str | None = Field(description="Stripe's, from the payment's currency to the fee's.")
+    platform_fee: Amount | None = Field(description="What the platform keeps, before Stripe's fee.")
+    platform_net: Amount | None = Field(description="After Stripe's fee, where that is in the payment's currency.")
+    seller_payout: Amount | None = Field(description="What the maker is due, or has of a split payment.")
+    seller_received: Amount | None = Field(description="What has reached the maker's account, of a split payment.")
+    refunded: Amount
 
 
 class Card(_Response):
@@ -254,6 +261,60 @@ class PaymentMethodDetached(_Response):
     payment_method: PaymentMethod
 
 
+class SellerCapabilities(_Response):
+    """What Stripe lets the account do: `active`, `inactive` or `pending`."""
+
+    transfers: str | None
+    card_payments: str | None
+
+
+class SellerRequirements(_Response):
+    """What Stripe wants to know, in its own names."""
+
+    currently_due: list[str]
+    past_due: list[str]
+    disabled_reason: str | None
+    current_deadline: datetime | None
+
+
+class SellerAccount(_Response):
+    """A maker's account at Stripe, as it was last read from there."""
+
+    maker_id: UUID
+    stripe_account_id: str | None
+    connected: bool
+    ready: bool = Field(description="Payments can be split with it.")
+    missing: list[str] = Field(description="What keeps it from being ready.")
+    charges_enabled: bool
+    payouts_enabled: bool
+    details_submitted: bool
+    capabilities: SellerCapabilities
+    requirements: SellerRequirements
+    default_currency: str | None
+    country: str | None
+    read_at: datetime | None
+
+
+class SellerFound(_Response):
+    """A maker's account."""
+
+    account: SellerAccount
+
+
+class OnboardingLink(_Response):
+    """Good once, for a few minutes."""
+
+    url: str
+    expires_at: datetime
+
+
+class SellerLinked(_Response):
+    """The account, and a link to Stripe's onboarding."""
+
+    account: SellerAccount
+    onboarding: OnboardingLink
+
+
 class WebhookReceived(_Response):
     """The event is queued."""
 
@@ -277,6 +338,8 @@ class ProblemDetails(_Response):
     detail: str
     errors: list[BrokenRule] | None = None
     session_id: UUID | None = None
+    maker_id: UUID | None = None
+    missing: list[str] | None = None
     request_id: str | None = None
 
 
@@ -289,6 +352,8 @@ MODELS: tuple[type[BaseModel], ...] = (
     ReceiptFound,
     PaymentMethods,
     PaymentMethodDetached,
+    SellerFound,
+    SellerLinked,
     WebhookReceived,
     ProblemDetails,
 )

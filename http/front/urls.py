@@ -40,14 +40,20 @@ class _Place:
 
 @dataclass(frozen=True, slots=True)
 class AllowList:
-    """The addresses that return and cancel URLs must lie under."""
+    """The addresses that return, cancel and refresh URLs must lie under."""
 
     places: tuple[_Place, ...]
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
-        """The configured list, and the addresses that the configuration itself sends buyers to."""
-        own = (settings.public_url, settings.checkout_return_url, settings.checkout_cancel_url)
+        """The configured list, and the addresses that the configuration itself sends buyers and sellers to."""
+        own = (
+            settings.public_url,
+            settings.checkout_return_url,
+            settings.checkout_cancel_url,
+            settings.seller_return_url,
+            settings.seller_refresh_url,
+        )
         urls = [*settings.checkout_url_allow_list, *(url for url in own if url is not None)]
         return cls(tuple(_place(urlsplit(url)) for url in urls))
 

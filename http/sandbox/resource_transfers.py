@@ -24,7 +24,7 @@ from paywindow.sandbox.money import check_currency, check_fraction
 from paywindow.sandbox.pagination import created_matches, list_page
 from paywindow.sandbox.routing import Call, Route
 from paywindow.sandbox.transfer_objects import build_transfer
-from paywindow.sandbox.transfers import check_funds, check_reversal, reverse, send
+from paywindow.sandbox.transfers import balance, check_funds, check_reversal, reverse, send
 
 _PATH = "/v1/transfers"
 _REVERSALS = _PATH + "/{transfer}/reversals"
@@ -41,26 +41,38 @@ def _create(sandbox: Sandbox, call: Call) -> JsonObject:
             raise unsupported(name)
     if "amount" not in params:
         raise missing_parameter("amount")
-    if "source_transaction" not in params:
-        raise unsupported("source_transaction", "absence of the parameter")
     if params["amount"] < 1:
         raise invalid("This value must be greater than or equal to 1.", "amount", "parameter_invalid_integer")
     currency = check_currency(params["currency"], "currency")
     check_fraction(params["amount"], currency, "amount")
     destination = sandbox.store.get("account", params["destination"], "destination", status=400)
     check_can_receive(destination, "destination")
-    charge = _source(sandbox, params, currency)
+    charge = _source(sandbox, params, currency) if "source_transaction" in params else None
+    if charge is None:
+        _check_balance(sandbox, params["amount"], currency)
     transfer = build_transfer(
         amount=params["amount"],
         currency=currency,
         destination=destination["id"],
         source=charge,
         created=sandbox.clock.now(),
-        group=params.get("transfer_group") or charge["transfer_group"] or f"group_{charge['payment_intent']}",
+        group=params.get("transfer_group") or _group(charge),
         description=params.get("description"),
         metadata=checked_metadata(params.get("metadata") or {}),
     )
     return send(sandbox, transfer, call.cause)
+
+
+def _group(charge: JsonObject | None) -> str | None:
+    return None if charge is None else charge["transfer_group"] or f"group_{charge['payment_intent']}"
+
+
+def _check_balance(sandbox: Sandbox, amount: int, currency: str) -> None:
+    """A transfer without a source is paid from what the platform has."""
+    if balance(sandbox, sandbox.account_id).get(currency, 0) < amount:
+        raise StripeError(
+            "You have insufficient funds in your Stripe account for this transfer.", code="balance_insufficient"
+        )
 
 
 def _source(sandbox: Sandbox, params: JsonObject, currency: str) -> JsonObject:

@@ -35,6 +35,7 @@ from paywindow.models.tables import (
     PaymentMethod,
     PaymentSession,
     Receipt,
+    SellerMovement,
     StripeEvent,
     Transaction,
     Transition,
@@ -329,10 +330,12 @@ class Shop:
             Outbox,
             Notification,
             Transition,
+            SellerMovement,
         )
         rows = {table.__name__: [dict(row.__data__) for row in self.rows(table)] for table in tables}
         ledger = self.ledger()
         kinds = ("sessions", "payment_intents", "charges", "customers", "payment_methods", "disputes")
+        kinds = ("sessions", "payment_intents", "charges", "accounts", "transfers")
         return {**rows, "stripe": {kind: ledger[kind] for kind in kinds}}
 
 

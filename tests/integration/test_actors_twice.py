@@ -203,6 +203,44 @@ def _locate(shop: Shop) -> Message[Any]:
     return messages.locate_receipt(uuid.uuid4(), receipt.id, None)
 
 
+@case("sellers.link")
+def _link(shop: Shop) -> Message[Any]:
+    request = {
+        "maker_id": str(uuid.uuid4()),
+        "return_url": "https://shop.example",
+        "refresh_url": "https://shop.example",
+    }
+    return messages.link_seller(uuid.uuid4(), "shop", ids.fingerprint("sellers.link", request), request)
+
+
+@case("sellers.find")
+def _find_seller(shop: Shop) -> Message[Any]:
+    return messages.find_seller(uuid.uuid4(), uuid.UUID(_seller(shop)))
+
+
+@case("sellers.refresh")
+def _refresh(shop: Shop) -> Message[Any]:
+    return build("sellers.refresh", maker_id=_seller(shop))
+
+
+@case("sellers.settle_up")
+def _settle_up(shop: Shop) -> Message[Any]:
+    return build("sellers.settle_up", transaction_id=str(_collected(shop).id))
+
+
+@case("figures.read")
+def _figures(shop: Shop) -> Message[Any]:
+    paid = _collected(shop)
+    shop.control("fees/release")
+    return build("figures.read", transaction_id=str(paid.id))
+
+
+@case("sweeps.sellers")
+def _sweep_sellers(shop: Shop) -> Message[Any]:
+    _collected(shop)
+    return build("sweeps.sellers")
+
+
 @case("sweeps.outbox")
 def _sweep_outbox(shop: Shop) -> Message[Any]:
     _queued(shop, "publish.session")
@@ -245,6 +283,29 @@ def _sweep_windows(shop: Shop) -> Message[Any]:
 def _sweep_window_mirror(shop: Shop) -> Message[Any]:
     shop.open_session()
     return build("sweeps.window_mirror")
+
+
+def _seller(shop: Shop) -> str:
+    """A maker who has just become able to take charges, which nobody has read yet."""
+    message = _link(shop)
+    shop.run(message)
+    shop.work()
+    shop.control(f"accounts/{shop.ledger()['accounts'][0]['id']}/onboard")
+    return str(message.kwargs["request"]["maker_id"])
+
+
+def _collected(shop: Shop) -> Transaction:
+    """A payment whose maker became ready after it, and is due the share."""
+    maker = _seller(shop)
+    session = shop.open_session(maker_id=maker, platform_fee_minor=2755)
+    shop.pay(session)
+    with database.transaction():
+        PaymentSession.update(split="collect").where(PaymentSession.id == session.id).execute()
+    shop.deaf_to = {"sellers.settle_up"}
+    shop.deliver()
+    shop.deaf_to = set()
+    (paid,) = shop.transactions(session)
+    return paid
 
 
 def _command(actor: str, session: PaymentSession, **more: Any) -> Message[Any]:

@@ -1,0 +1,126 @@
+"""Sending sellers their share of payments that the platform collected, and taking back what refunds took from it.
+
+``sellers.settle_up`` (outbox of a settlement or a refund; sweep: the account became ready, or an answer is missing) compares
+what the seller is due with what was sent, and makes one movement after the other until both agree: ``POST /v1/transfers``
+with the charge as its source, or ``POST /v1/transfers/{id}/reversals``. Amount and key are committed before the call. A second
+run finds the movement claimed and replays it, or finds nothing to do.
+"""
+
+import uuid
+from datetime import timedelta
+from typing import Any
+
+from paywindow import clock
+from paywindow.actors.registry import actor
+from paywindow.actors.runtime import runtime
+from paywindow.checkout import transfer_group
+from paywindow.errors import StripeRefused, Transient
+from paywindow.models import moves, outbox, shares
+from paywindow.models.database import transaction
+from paywindow.models.tables import SellerMovement, Transaction
+
+#: Stripe keeps an idempotency key for at least 24 hours; from here on a repeat could move the money twice.
+KEY_AGE_LIMIT = timedelta(hours=23)
+#: After Stripe refused (the account was restricted, its balance is too low), so much later a new movement is tried.
+AFTER_REFUSAL = timedelta(hours=6)
+_MOVEMENT = "seller_movement_id"
+
+
+@actor("sellers.settle_up")
+def settle_up(transaction_id: str, outbox_id: int | None = None) -> None:
+    """Bring what the seller was sent in line with what the seller is due."""
+    identifier = uuid.UUID(transaction_id)
+    while (movement := _next(identifier, outbox_id)) is not None:
+        try:
+            moved = _move(movement)
+        except StripeRefused as refusal:
+            _give_up(movement, str(refusal))
+            continue
+        at = clock.now()
+        with transaction():
+            paid = _locked(identifier)
+            shares.finish(movement, moved, at)
+            moves.touch(paid.session_id, at)
+
+
+def _next(identifier: uuid.UUID, outbox_id: int | None) -> SellerMovement | None:
+    at = clock.now()
+    with transaction():
+        paid = _locked(identifier)
+        session = paid.session
+        if session.split != shares.COLLECT or paid.settled_at is None:
+            outbox.done(outbox_id)
+            return None
+        if (refused := _refused_lately(paid)) is not None:
+            shares.look_again(paid.id, refused)
+            outbox.done(outbox_id)
+            return None
+        movement = shares.next_movement(paid, session, at)
+        if movement is not None and movement.kind == "transfer" and paid.stripe_charge_id is None:
+            raise Transient("the charge that a transfer is paid from is not recorded yet")
+        if movement is None:
+            now = shares.parts(paid, session)
+            shares.look_again(paid.id, None if now.seller == now.sent else at + shares.LOOK_AGAIN)
+            outbox.done(outbox_id)
+        else:
+            shares.look_again(paid.id, at + shares.LEASE)
+    return movement
+
+
+def _refused_lately(paid: Transaction) -> Any:
+    """When a movement may be tried again that Stripe refused a while ago; ``None`` if there is no such."""
+    last = (
+        SellerMovement.select()
+        .where(SellerMovement.transaction == paid.id)
+        .order_by(SellerMovement.number.desc())
+        .first()
+    )
+    if last is None or last.status != "refused":
+        return None
+    again = last.finished_at + AFTER_REFUSAL
+    return again if again > clock.now() else None
+
+
+def _move(movement: SellerMovement) -> str:
+    """Have Stripe make the movement, or find it made; the id of the transfer or the reversal."""
+    gateway = runtime().gateway
+    with transaction():
+        paid: Transaction = Transaction.get_by_id(movement.transaction_id)
+    group = transfer_group(str(paid.session_id))
+    if clock.now() - movement.first_called_at > KEY_AGE_LIMIT:
+        made = gateway.transfers_of(group) if movement.kind == "transfer" else gateway.reversals_of(_reversed(movement))
+        for found in made:
+            if (found.get("metadata") or {}).get(_MOVEMENT) == str(movement.id):
+                return str(found["id"])
+        raise StripeRefused("Stripe has no trace of this movement", code="movement_never_arrived")
+    params: dict[str, Any] = {"amount": movement.amount_minor, "metadata": {_MOVEMENT: str(movement.id)}}
+    if movement.kind == "reversal":
+        return str(gateway.reverse_transfer(_reversed(movement), params, movement.idempotency_key)["id"])
+    params |= {
+        "currency": movement.currency.lower(),
+        "destination": movement.destination_account,
+        "transfer_group": group,
+    }
+    if paid.transferred_minor + movement.amount_minor <= paid.amount_minor:
+        params["source_transaction"] = paid.stripe_charge_id
+    # Else it goes out a second time, after a refund that failed: a charge is the source of no more than its amount, and
+    # what was taken back lies in the platform's balance.
+    return str(gateway.create_transfer(params, movement.idempotency_key)["id"])
+
+
+def _reversed(movement: SellerMovement) -> str:
+    return str(movement.stripe_transfer_id)
+
+
+def _give_up(movement: SellerMovement, error: str) -> None:
+    with transaction():
+        _locked(movement.transaction_id)
+        shares.refuse(movement, error, clock.now())
+
+
+def _locked(identifier: uuid.UUID) -> Transaction:
+    """The transaction, with its session's lock held, as everywhere before its rows are changed."""
+    session_id = Transaction.get_by_id(identifier).session_id
+    moves.lock_session(session_id)
+    paid: Transaction = Transaction.select().where(Transaction.id == identifier).for_update().get()
+    return paid

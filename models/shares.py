@@ -1,0 +1,265 @@
+"""Who gets what of a payment session, and what the seller was sent so far.
+
+The terms are frozen in the session when it is created. What the seller is *due* follows from the payment, the fee and the
+refunds; what the seller *has* is what Stripe passed on or we sent, less what came back. For a collected payment
+``sellers.settle_up`` brings the two together, one :class:`SellerMovement` at a time.
+"""
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from peewee import SQL, fn
+
+from paywindow import ids, split
+from paywindow.checkout import Destination
+from paywindow.errors import Problem
+from paywindow.messages import CheckoutRequest, build
+from paywindow.models import claims, outbox, sellers
+from paywindow.models.database import send_after_commit
+from paywindow.models.tables import PaymentSession, Refund, SellerMovement, Transaction
+from paywindow.settings import Settings
+
+DESTINATION, COLLECT = "destination", "collect"
+#: Refunds that took, or will take, money from the books; the others came to nothing.
+_COUNTED = ("pending", "requires_action", "succeeded")
+#: How long a share that is being sent is left to the worker that sends it.
+LEASE = timedelta(minutes=10)
+#: Readiness wakes the shares that wait for it; this is for the case that it was not noticed.
+LOOK_AGAIN = timedelta(days=1)
+#: How long Stripe's figures are waited for before they are asked for: they come with ``charge.updated``, within an hour.
+FIGURES_PATIENCE = timedelta(hours=1)
+_LONGEST_PATIENCE = timedelta(days=1)
+
+
+def terms(request: CheckoutRequest, settings: Settings) -> dict[str, Any]:
+    """The columns of a new session that say who gets what.
+
+    Raises :class:`Problem` ``seller_not_ready`` when the maker cannot take the payment and the settings refuse such.
+    """
+    if request.maker_id is None:
+        return {}
+    fee, rule = request.platform_fee_minor, settings.fee_rule
+    if fee is None and rule is not None:
+        fee = rule.fee(request.amount_minor, request.currency)
+    if settings.seller_payouts == "off":
+        return {"platform_fee_minor": fee}
+    account = sellers.of_maker(uuid.UUID(request.maker_id))
+    if account is not None and sellers.can_charge(account):
+        return {
+            "platform_fee_minor": fee or 0,
+            "split": DESTINATION,
+            "destination_account": account.stripe_account_id,
+            "on_behalf_of": settings.seller_on_behalf_of and account.card_payments_capability == "active",
+        }
+    if settings.seller_payouts == "refuse":
+        missing = sellers.missing(account)
+        raise Problem(
+            "seller_not_ready",
+            f"The maker's account at Stripe still lacks: {', '.join(missing)}.",
+            makerId=request.maker_id,
+            missing=missing,
+        )
+    return {"platform_fee_minor": fee or 0, "split": COLLECT}
+
+
+def destination(session: PaymentSession) -> Destination | None:
+    """Where Stripe passes the session's payment on to, if it does."""
+    if session.destination_account is None:
+        return None
+    return Destination(session.destination_account, session.platform_fee_minor or 0, session.on_behalf_of)
+
+
+def of_new_payment(session: PaymentSession, at: datetime, *, settled: bool) -> dict[str, Any]:
+    """The columns of a new transaction that lead to Stripe's figures and to the seller's share."""
+    collected = settled and session.split == COLLECT
+    return {
+        "destination_account": session.destination_account,
+        "figures_due_at": at + FIGURES_PATIENCE,
+        "share_due_at": at if collected else None,
+    }
+
+
+def settle_up_later(paid: Transaction, session: PaymentSession, at: datetime) -> None:
+    """What the seller is due, or what Stripe moved by itself, may have changed: look once the transaction has committed."""
+    if session.split == COLLECT and paid.settled_at is not None:
+        Transaction.update(share_due_at=at).where(Transaction.id == paid.id).execute()
+        outbox.follow_up("sellers.settle_up", at, transaction_id=str(paid.id))
+    elif paid.destination_account is not None:
+        outbox.follow_up("figures.read", at, transaction_id=str(paid.id))
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Who has what of a payment, in minor units: ``amount = refunded + platform_fee + seller``.
+
+    ``platform_fee`` is before Stripe's own fee, and negative when refunds were made that left the seller's share with the
+    seller. ``sent``: what has reached the seller's account.
+    """
+
+    refunded: int
+    platform_fee: int
+    seller: int
+    sent: int
+
+
+def parts(paid: Transaction, session: PaymentSession) -> Parts:
+    """Who has what of a payment now. Until Stripe's figures are known, as agreed; from then on, as Stripe moved it."""
+    refunded, fee = counted_refunds(paid), paid.platform_fee_minor or 0
+    if session.maker_id is None:
+        return Parts(refunded, paid.amount_minor - refunded, 0, 0)
+    if session.split == DESTINATION and paid.stripe_transfer_id is not None:
+        kept = fee - paid.platform_fee_returned_minor
+        seller = paid.transferred_minor - paid.transfer_reversed_minor - kept
+        return Parts(refunded, paid.amount_minor - refunded - seller, seller, seller)
+    seller = split.seller_share(paid.amount_minor, fee, min(refunded, paid.amount_minor), paid.currency)
+    sent = paid.transferred_minor - paid.transfer_reversed_minor
+    return Parts(refunded, paid.amount_minor - refunded - seller, seller, sent)
+
+
+def counted_refunds(paid: Transaction) -> int:
+    """What went back to the buyer or is on its way, in minor units."""
+    total: int = (
+        Refund.select(fn.COALESCE(fn.SUM(Refund.amount_minor), 0))
+        .where(Refund.transaction == paid.id, Refund.status << _COUNTED)
+        .scalar()
+    )
+    return int(total)
+
+
+def next_movement(paid: Transaction, session: PaymentSession, at: datetime) -> SellerMovement | None:
+    """The movement to make now: one whose outcome is not recorded yet, else a new one, frozen; ``None`` if all is even.
+
+    ``None`` also while the seller cannot receive money. The caller holds the session's lock.
+    """
+    claimed: SellerMovement | None = SellerMovement.get_or_none(
+        SellerMovement.transaction == paid.id, SellerMovement.status == "claimed"
+    )
+    if claimed is not None:
+        return claimed
+    now = parts(paid, session)
+    difference = now.seller - now.sent
+    if difference > 0:
+        account = sellers.of_maker(session.maker_id) if session.maker_id else None
+        if account is None or not sellers.can_receive(account):
+            return None
+        return _claim(paid, "transfer", difference, account.stripe_account_id, None, at)
+    if difference < 0:
+        return _claim_reversal(paid, -difference, at)
+    return None
+
+
+def finish(movement: SellerMovement, stripe_id: str, at: datetime) -> None:
+    """Record that Stripe moved the money; a second time changes nothing. The caller holds the session's lock."""
+    transfer = movement.kind == "transfer"
+    ids_of = {"stripe_transfer_id": stripe_id} if transfer else {"stripe_reversal_id": stripe_id}
+    changed = (
+        SellerMovement.update(status="done", finished_at=at, last_error=None, **ids_of)
+        .where(SellerMovement.id == movement.id, SellerMovement.status == "claimed")
+        .execute()
+    )
+    if not changed:
+        return
+    column = Transaction.transferred_minor if transfer else Transaction.transfer_reversed_minor
+    sums: dict[Any, Any] = {column: column + movement.amount_minor}
+    Transaction.update(sums).where(Transaction.id == movement.transaction_id).execute()
+
+
+def refuse(movement: SellerMovement, error: str, at: datetime) -> None:
+    """Record that Stripe will not make this movement; a later one has a number and a key of its own."""
+    SellerMovement.update(status="refused", last_error=error[:2000], finished_at=at).where(
+        SellerMovement.id == movement.id, SellerMovement.status == "claimed"
+    ).execute()
+
+
+def look_again(paid_id: uuid.UUID, moment: datetime | None) -> None:
+    """When to look at a share next; ``None``: there is nothing to wait for."""
+    Transaction.update(share_due_at=moment).where(Transaction.id == paid_id).execute()
+
+
+def wake(maker_id: uuid.UUID, at: datetime) -> None:
+    """The maker can receive money now: the shares that waited for it are due."""
+    mine = PaymentSession.select(PaymentSession.id).where(
+        PaymentSession.maker_id == maker_id, PaymentSession.split == COLLECT
+    )
+    Transaction.update(share_due_at=at).where(
+        Transaction.session << mine, Transaction.share_due_at.is_null(False)
+    ).execute()
+
+
+def count_due(at: datetime, limit: int) -> int:
+    """How many payments have a share or figures that are due, counted up to ``limit``."""
+    due: int = (
+        Transaction.select(Transaction.id)
+        .where((Transaction.share_due_at <= at) | (Transaction.figures_due_at <= at))
+        .limit(limit)
+        .count()
+    )
+    return due
+
+
+def claim_due_shares(at: datetime, limit: int) -> int:
+    """Send ``sellers.settle_up`` for up to ``limit`` shares that are due; returns how many."""
+    rows = claims.claim_due(Transaction, Transaction.share_due_at, at, limit, share_due_at=at + LEASE)
+    for row in rows:
+        send_after_commit(build("sellers.settle_up", transaction_id=str(row.id)))
+    return len(rows)
+
+
+def claim_due_figures(at: datetime, limit: int) -> int:
+    """Send ``figures.read`` for up to ``limit`` payments whose figures did not come by themselves; returns how many."""
+    wait = SQL("%s + LEAST(%s * power(2, LEAST(figures_tries, 20)), %s)", (at, FIGURES_PATIENCE, _LONGEST_PATIENCE))
+    rows = claims.claim_due(
+        Transaction,
+        Transaction.figures_due_at,
+        at,
+        limit,
+        figures_due_at=wait,
+        figures_tries=Transaction.figures_tries + 1,
+    )
+    for row in rows:
+        send_after_commit(build("figures.read", transaction_id=str(row.id)))
+    return len(rows)
+
+
+def _claim_reversal(paid: Transaction, wanted: int, at: datetime) -> SellerMovement | None:
+    """Take back from the newest transfer of which there is something left; the rest is for the next movement."""
+    for sent in _done(paid, "transfer"):
+        taken = sum(
+            each.amount_minor for each in _done(paid, "reversal") if each.stripe_transfer_id == sent.stripe_transfer_id
+        )
+        if left := sent.amount_minor - taken:
+            amount = min(left, wanted)
+            return _claim(paid, "reversal", amount, sent.destination_account, sent.stripe_transfer_id, at)
+    return None
+
+
+def _done(paid: Transaction, kind: str) -> list[SellerMovement]:
+    return list(
+        SellerMovement.select()
+        .where(SellerMovement.transaction == paid.id, SellerMovement.kind == kind, SellerMovement.status == "done")
+        .order_by(SellerMovement.number.desc())
+    )
+
+
+def _claim(
+    paid: Transaction, kind: str, amount: int, account: str | None, transfer_id: str | None, at: datetime
+) -> SellerMovement:
+    last = SellerMovement.select(fn.MAX(SellerMovement.number)).where(SellerMovement.transaction == paid.id).scalar()
+    number = (last or 0) + 1
+    row: SellerMovement = SellerMovement.create(
+        id=uuid.uuid4(),
+        transaction=paid,
+        number=number,
+        kind=kind,
+        status="claimed",
+        amount_minor=amount,
+        currency=paid.currency,
+        destination_account=account,
+        idempotency_key=ids.movement_key(paid.id, number),
+        first_called_at=at,
+        stripe_transfer_id=transfer_id,
+        created_at=at,
+    )
+    return row
