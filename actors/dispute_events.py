@@ -5,6 +5,7 @@ something changed. Stripe is read for how it stands (``disputes.read``). Refunds
 """
 
 from paywindow.actors.event_context import APPLIED, FOREIGN, NOTHING, Context, NotYet
+from paywindow.actors.runtime import runtime
 from paywindow.disputes import StripeDispute, read_dispute
 from paywindow.models import attempts, disputes, moves
 from paywindow.models.tables import Transaction
@@ -21,7 +22,8 @@ def dispute_changed(context: Context) -> str:
         return FOREIGN
     if moves.lock_session(paid.session_id) is None:
         return NOTHING
-    disputes.told_of(paid, found, context.at)
+    borne_by = "seller" if runtime().settings.dispute_seller_policy == "reverse" else "platform"
+    disputes.told_of(paid, found, borne_by, context.at)
     return APPLIED
 
 

@@ -1,8 +1,9 @@
 """Disputes, as Stripe has them now.
 
 ``disputes.read`` (outbox of each ``charge.dispute.*``): the dispute is read, and what is new about it recorded; operators and the
-marketplace are told with the deadline for evidence (``payment.disputed``), and the seller's share follows the money. The session
-keeps its status: a dispute is about its transaction. A second run reads the same, finds nothing new, and tells nobody.
+marketplace are told with the deadline for evidence (``payment.disputed``), and the seller's share follows the money
+(``sellers.settle_up``). The session keeps its status: a dispute is about its transaction. A second run reads the same, finds
+nothing new, and tells nobody.
 """
 
 import logging
@@ -14,7 +15,7 @@ from paywindow.actors.runtime import runtime
 from paywindow.clock import isoformat
 from paywindow.disputes import read_dispute
 from paywindow.errors import Transient
-from paywindow.models import disputes, moves, notifications, outbox
+from paywindow.models import disputes, moves, notifications, outbox, shares
 from paywindow.models.database import transaction
 from paywindow.models.tables import Dispute, PaymentSession, Transaction
 
@@ -49,6 +50,7 @@ def _look(identifier: uuid.UUID, outbox_id: int | None) -> bool:
         news = disputes.news(written)
         if news is not None:
             _announce(session, written, news)
+            shares.follow_dispute(paid, session, clock.now())
         outbox.done(outbox_id)
     if news is not None:
         _report(session, before, written)

@@ -14,7 +14,7 @@ from paywindow.actors.registry import actor
 from paywindow.actors.runtime import runtime
 from paywindow.errors import Permanent
 from paywindow.figures import Figures, read_figures
-from paywindow.models import moves, outbox, receipts
+from paywindow.models import moves, outbox, receipts, shares
 from paywindow.models.database import transaction
 from paywindow.models.tables import PaymentSession, Transaction
 
@@ -40,6 +40,8 @@ def read(transaction_id: str, outbox_id: int | None = None) -> None:
         changed = figures is not None and _record(paid, figures)
         if changed:
             moves.touch(session.id, at)
+        if changed and paid.destination_account is not None and shares.owed(paid, session):
+            shares.follow_dispute(paid, session, at)  # it took money before Stripe had passed any on
         if is_first or paid.stripe_fee_minor is None:
             _issue_statement(paid, session, at)
         outbox.done(outbox_id)
@@ -75,12 +77,13 @@ def _record(paid: Transaction, figures: Figures) -> bool:
 
 def _passed_on(paid: Transaction, figures: Figures) -> dict[str, Any]:
     """What Stripe moved of a destination charge. Sums that were recorded are never lowered."""
+    sent, back = shares.moved_by_us(paid)
     return {
         "stripe_application_fee_id": figures.application_fee_id,
         "platform_fee_returned_minor": max(paid.platform_fee_returned_minor, figures.application_fee_returned),
         "stripe_transfer_id": figures.transfer_id,
-        "transferred_minor": max(paid.transferred_minor, figures.transferred),
-        "transfer_reversed_minor": max(paid.transfer_reversed_minor, figures.transfer_reversed),
+        "transferred_minor": max(paid.transferred_minor, figures.transferred + sent),
+        "transfer_reversed_minor": max(paid.transfer_reversed_minor, figures.transfer_reversed + back),
         **({"platform_fee_minor": figures.application_fee or 0} if figures.transfer_id is not None else {}),
     }
 

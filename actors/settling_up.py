@@ -1,9 +1,9 @@
-"""Sending sellers their share of payments that the platform collected, and taking back what refunds took from it.
+"""Sending sellers their share of payments that the platform collected, and taking back what refunds and disputes took from it.
 
-``sellers.settle_up`` (outbox of a settlement or a refund; sweep: the account became ready, or an answer is missing) compares
-what the seller is due with what was sent, and makes one movement after the other until both agree: ``POST /v1/transfers``
-with the charge as its source, or ``POST /v1/transfers/{id}/reversals``. Amount and key are committed before the call. A second
-run finds the movement claimed and replays it, or finds nothing to do.
+``sellers.settle_up`` (outbox of a settlement, a refund or a dispute; sweep: the account became ready, or an answer is missing)
+compares what the seller is due with what was sent, and makes one movement after the other until both agree:
+``POST /v1/transfers`` with the charge as its source, or ``POST /v1/transfers/{id}/reversals``. Amount and key are committed
+before the call. A second run finds the movement claimed and replays it, or finds nothing to do.
 """
 
 import uuid
@@ -40,6 +40,8 @@ def settle_up(transaction_id: str, outbox_id: int | None = None) -> None:
         with transaction():
             paid = _locked(identifier)
             shares.finish(movement, moved, at)
+            if paid.destination_account is not None:
+                outbox.follow_up("figures.read", at, transaction_id=str(paid.id))
             moves.touch(paid.session_id, at)
 
 
@@ -48,7 +50,7 @@ def _next(identifier: uuid.UUID, outbox_id: int | None) -> SellerMovement | None
     with transaction():
         paid = _locked(identifier)
         session = paid.session
-        if session.split != shares.COLLECT or paid.settled_at is None:
+        if session.split is None or (session.split == shares.COLLECT and paid.settled_at is None):
             outbox.done(outbox_id)
             return None
         if (refused := _refused_lately(paid)) is not None:
@@ -59,8 +61,8 @@ def _next(identifier: uuid.UUID, outbox_id: int | None) -> SellerMovement | None
         if movement is not None and movement.kind == "transfer" and paid.stripe_charge_id is None:
             raise Transient("the charge that a transfer is paid from is not recorded yet")
         if movement is None:
-            now = shares.parts(paid, session)
-            shares.look_again(paid.id, None if now.seller == now.sent else at + shares.LOOK_AGAIN)
+            even = shares.owed(paid, session) == 0
+            shares.look_again(paid.id, None if even else at + shares.LOOK_AGAIN)
             outbox.done(outbox_id)
         else:
             shares.look_again(paid.id, at + shares.LEASE)

@@ -112,6 +112,9 @@ class Settings(BaseSettings):
     platform_fee_percent: str | None = None
     platform_fee_fixed: Texts = ()
 
+    # Disputes
+    dispute_seller_policy: Literal["reverse", "platform"] = "reverse"
+
     # Retries
     payment_retry_limit: int = Field(default=3, ge=0, le=20)
     payment_retry_backoff_minutes: Minutes = (1, 5, 15)

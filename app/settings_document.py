@@ -56,6 +56,11 @@ MEANING: dict[str, dict[str, str]] = {
         "platform_fee_fixed": "Added to it, by currency, such as `USD:0.30,JPY:40`. Both together never exceed the amount. "
         "`platformFee` in the request replaces them.",
     },
+    "Disputes": {
+        "dispute_seller_policy": "Who bears a disputed amount. `reverse`: the seller's part of it is taken back when the bank "
+        "takes the money, and sent again if the dispute is won. `platform`: the seller keeps it. Stripe's dispute fee is "
+        "the platform's either way.",
+    },
     "Retries": {
         "payment_retry_limit": "How many tries a session gets after its first one fails.",
         "payment_retry_backoff_minutes": "How long after a failure the next try comes: first, second, third...; beyond the list, "

@@ -12,15 +12,21 @@ from paywindow.models.tables import Dispute, Transaction
 from paywindow.money import Money
 
 
-def told_of(paid: Transaction, found: StripeDispute, at: datetime) -> Dispute:
+def told_of(paid: Transaction, found: StripeDispute, borne_by: str, at: datetime) -> Dispute:
     """Keep that there is such a dispute, have Stripe read, and let older answers count for nothing.
 
-    From here on refunds are refused, if the dispute is one that forbids them. The caller holds the session's lock.
+    From here on refunds are refused, if the dispute is one that forbids them. ``borne_by``: seller or platform, who loses what
+    the bank takes; it stays as it is told first. The caller holds the session's lock.
     """
     row = Dispute.get_or_none(Dispute.stripe_dispute_id == found.id)
     if row is None:
         row = Dispute.create(
-            id=uuid.uuid4(), transaction=paid, stripe_dispute_id=found.id, created_at=at, **_columns(found, at)
+            id=uuid.uuid4(),
+            transaction=paid,
+            stripe_dispute_id=found.id,
+            borne_by=borne_by,
+            created_at=at,
+            **_columns(found, at),
         )
     Dispute.update(changes=Dispute.changes + 1).where(Dispute.id == row.id).execute()
     outbox.follow_up("disputes.read", at, dispute_id=str(row.id))
@@ -72,9 +78,11 @@ def blocking(paid: Transaction) -> Dispute | None:
     return found
 
 
-def withdrawn(paid: Transaction) -> int:
+def withdrawn(paid: Transaction, borne_by: tuple[str, ...] = ("seller", "platform")) -> int:
     """How much of a payment banks have taken back and not returned, in the payment's minor units."""
-    rows = Dispute.select().where(Dispute.transaction == paid.id, Dispute.withdrawn, ~Dispute.reinstated)
+    rows = Dispute.select().where(
+        Dispute.transaction == paid.id, Dispute.withdrawn, ~Dispute.reinstated, Dispute.borne_by << borne_by
+    )
     return min(sum(int(row.amount_minor) for row in rows), int(paid.amount_minor))
 
 

@@ -1,8 +1,8 @@
 """Who gets what of a payment session, and what the seller was sent so far.
 
 The terms are frozen in the session when it is created. What the seller is *due* follows from the payment, the fee and the
-refunds; what the seller *has* is what Stripe passed on or we sent, less what came back. For a collected payment
-``sellers.settle_up`` brings the two together, one :class:`SellerMovement` at a time.
+refunds; what the seller *has* is what Stripe passed on or we sent, less what came back. For a collected payment, and for
+what a dispute takes and gives back of any, ``sellers.settle_up`` brings the two together, one :class:`SellerMovement` at a time.
 """
 
 import uuid
@@ -16,7 +16,7 @@ from paywindow import ids, split
 from paywindow.checkout import Destination
 from paywindow.errors import Problem
 from paywindow.messages import CheckoutRequest, build
-from paywindow.models import claims, outbox, sellers
+from paywindow.models import claims, disputes, outbox, sellers
 from paywindow.models.database import send_after_commit
 from paywindow.models.tables import PaymentSession, Refund, SellerMovement, Transaction
 from paywindow.settings import Settings
@@ -90,15 +90,23 @@ def settle_up_later(paid: Transaction, session: PaymentSession, at: datetime) ->
         outbox.follow_up("figures.read", at, transaction_id=str(paid.id))
 
 
+def follow_dispute(paid: Transaction, session: PaymentSession, at: datetime) -> None:
+    """A bank took money back, or returned it: have the seller's share follow."""
+    if session.split is not None:
+        Transaction.update(share_due_at=at).where(Transaction.id == paid.id).execute()
+        outbox.follow_up("sellers.settle_up", at, transaction_id=str(paid.id))
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """Who has what of a payment, in minor units: ``amount = refunded + platform_fee + seller``.
+    """Who has what of a payment, in minor units: ``amount = refunded + disputed + platform_fee + seller``.
 
-    ``platform_fee`` is before Stripe's own fee, and negative when refunds were made that left the seller's share with the
-    seller. ``sent``: what has reached the seller's account.
+    ``disputed``: what banks took back and have not returned. ``platform_fee`` is before Stripe's own fees, and negative when the
+    buyer got money back that the seller was left with. ``sent``: what has reached the seller's account.
     """
 
     refunded: int
+    disputed: int
     platform_fee: int
     seller: int
     sent: int
@@ -107,15 +115,38 @@ class Parts:
 def parts(paid: Transaction, session: PaymentSession) -> Parts:
     """Who has what of a payment now. Until Stripe's figures are known, as agreed; from then on, as Stripe moved it."""
     refunded, fee = counted_refunds(paid), paid.platform_fee_minor or 0
+    disputed = disputes.withdrawn(paid)
+    left = paid.amount_minor - refunded - disputed
     if session.maker_id is None:
-        return Parts(refunded, paid.amount_minor - refunded, 0, 0)
+        return Parts(refunded, disputed, left, 0, 0)
     if session.split == DESTINATION and paid.stripe_transfer_id is not None:
         kept = fee - paid.platform_fee_returned_minor
         seller = paid.transferred_minor - paid.transfer_reversed_minor - kept
-        return Parts(refunded, paid.amount_minor - refunded - seller, seller, seller)
-    seller = split.seller_share(paid.amount_minor, fee, min(refunded, paid.amount_minor), paid.currency)
+        return Parts(refunded, disputed, left - seller, seller, seller)
+    seller = _due(paid, refunded + disputes.withdrawn(paid, ("seller",)))
     sent = paid.transferred_minor - paid.transfer_reversed_minor
-    return Parts(refunded, paid.amount_minor - refunded - seller, seller, sent)
+    return Parts(refunded, disputed, left - seller, seller, sent)
+
+
+def owed(paid: Transaction, session: PaymentSession) -> int:
+    """What is still to be sent to the seller, in minor units; negative: to be taken back.
+
+    Stripe splits a destination charge by itself, and what refunds take of it: only what disputes take is ours to move.
+    """
+    if session.split == COLLECT:
+        now = parts(paid, session)
+        return now.seller - now.sent
+    refunded = counted_refunds(paid)
+    lost = _due(paid, refunded) - _due(paid, refunded + disputes.withdrawn(paid, ("seller",)))
+    returned = _sum(_done(paid, "transfer"))
+    return _sum(_done(paid, "reversal")) - returned - lost
+
+
+def _due(paid: Transaction, gone: int) -> int:
+    """The seller's share once ``gone`` of the amount went back to the buyer."""
+    return split.seller_share(
+        paid.amount_minor, paid.platform_fee_minor or 0, min(gone, paid.amount_minor), paid.currency
+    )
 
 
 def counted_refunds(paid: Transaction) -> int:
@@ -138,8 +169,7 @@ def next_movement(paid: Transaction, session: PaymentSession, at: datetime) -> S
     )
     if claimed is not None:
         return claimed
-    now = parts(paid, session)
-    difference = now.seller - now.sent
+    difference = owed(paid, session)
     if difference > 0:
         account = sellers.of_maker(session.maker_id) if session.maker_id else None
         if account is None or not sellers.can_receive(account):
@@ -148,6 +178,12 @@ def next_movement(paid: Transaction, session: PaymentSession, at: datetime) -> S
     if difference < 0:
         return _claim_reversal(paid, -difference, at)
     return None
+
+
+def moved_by_us(paid: Transaction) -> tuple[int, int]:
+    """What we sent of a destination charge, and what we took back of that, beside what Stripe's own transfer tells."""
+    back = [each for each in _done(paid, "reversal") if each.stripe_transfer_id != paid.stripe_transfer_id]
+    return _sum(_done(paid, "transfer")), _sum(back)
 
 
 def finish(movement: SellerMovement, stripe_id: str, at: datetime) -> None:
@@ -159,11 +195,17 @@ def finish(movement: SellerMovement, stripe_id: str, at: datetime) -> None:
         .where(SellerMovement.id == movement.id, SellerMovement.status == "claimed")
         .execute()
     )
-    if not changed:
+    if not changed or _told_by_figures(movement):
         return
     column = Transaction.transferred_minor if transfer else Transaction.transfer_reversed_minor
     sums: dict[Any, Any] = {column: column + movement.amount_minor}
     Transaction.update(sums).where(Transaction.id == movement.transaction_id).execute()
+
+
+def _told_by_figures(movement: SellerMovement) -> bool:
+    """Whether what was taken back is in Stripe's figures of the charge, and must not be counted twice."""
+    paid: Transaction = Transaction.get_by_id(movement.transaction_id)
+    return movement.kind == "reversal" and movement.stripe_transfer_id == paid.stripe_transfer_id
 
 
 def refuse(movement: SellerMovement, error: str, at: datetime) -> None:
@@ -232,7 +274,19 @@ def _claim_reversal(paid: Transaction, wanted: int, at: datetime) -> SellerMovem
         if left := sent.amount_minor - taken:
             amount = min(left, wanted)
             return _claim(paid, "reversal", amount, sent.destination_account, sent.stripe_transfer_id, at)
-    return None
+    if paid.stripe_transfer_id is None:
+        return None
+    # What is left of the transfer that Stripe made of a destination charge.
+    by_us, back = moved_by_us(paid)
+    left = (paid.transferred_minor - by_us) - (paid.transfer_reversed_minor - back)
+    amount = min(left, wanted)
+    if amount <= 0:
+        return None
+    return _claim(paid, "reversal", amount, paid.destination_account, paid.stripe_transfer_id, at)
+
+
+def _sum(rows: list[SellerMovement]) -> int:
+    return sum(int(row.amount_minor) for row in rows)
 
 
 def _done(paid: Transaction, kind: str) -> list[SellerMovement]:

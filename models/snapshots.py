@@ -157,7 +157,7 @@ def _transaction(row: Transaction | None, session: PaymentSession, *, fees: bool
 
 
 def _fees(row: Transaction, session: PaymentSession) -> dict[str, Any]:
-    """Who has what of the payment: amount = refunded + platformFee + sellerPayout, in its own currency."""
+    """Who has what of the payment: amount = refunded + disputed + platformFee + sellerPayout, in its own currency."""
     split = shares.parts(row, session)
     seller, platform, net = None, row.platform_fee_minor, None
     if session.maker_id is not None:
@@ -173,6 +173,7 @@ def _fees(row: Transaction, session: PaymentSession) -> dict[str, Any]:
         "sellerPayout": _amount(seller, row.currency),
         "sellerReceived": _amount(split.sent if session.split is not None else None, row.currency),
         "refunded": _amount(split.refunded, row.currency),
+        "disputed": _amount(split.disputed, row.currency),
     }
 
 

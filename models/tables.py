@@ -196,9 +196,9 @@ class Dispute(Table):
     """A payment that its buyer disputes, as Stripe last described it.
 
     ``status`` and ``reason`` are Stripe's. ``withdrawn``: the amount was taken from the balance, ``reinstated``: and given back.
-    ``fee_minor`` and ``net_minor`` (what all of it did to the balance) are in ``balance_currency``, which may differ from the
-    payment's. ``changes`` counts what was told of it, so that an older look at Stripe is not written down; ``told`` is what
-    the marketplace was told last.
+    ``borne_by``, seller or platform, is frozen when it is first heard of. ``fee_minor`` and ``net_minor`` (what all of it did
+    to the balance) are in ``balance_currency``, which may differ from the payment's. ``changes`` counts what was told of it,
+    so that an older look at Stripe is not written down; ``told`` is what the marketplace was told last.
     """
 
     id = UUIDField(primary_key=True)
@@ -210,6 +210,7 @@ class Dispute(Table):
     status = CharField()
     reason = CharField()
     refundable = BooleanField()
+    borne_by = CharField()
     evidence_due_at = DateTimeTZField(null=True)
     withdrawn = BooleanField(default=False)
     reinstated = BooleanField(default=False)

@@ -60,7 +60,7 @@ class PaymentSession(_Response):
 
 
 class Fees(_Response):
-    """Who has what of the payment: amount = refunded + platformFee + sellerPayout. For the marketplace only."""
+    """Who has what of the payment: amount = refunded + disputed + platformFee + sellerPayout. For the marketplace only."""
 
     stripe_fee: Amount | None = Field(
         description="Stripe's own, borne by the platform; known a while after the payment."
@@ -72,6 +72,7 @@ class Fees(_Response):
     seller_payout: Amount | None = Field(description="What the maker is due, or has of a split payment.")
     seller_received: Amount | None = Field(description="What has reached the maker's account, of a split payment.")
     refunded: Amount
+    disputed: Amount = Field(description="What banks took back, and have not returned.")
 
 
 class Card(_Response):

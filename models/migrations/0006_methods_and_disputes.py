@@ -45,6 +45,7 @@ CREATE TABLE disputes (
     status varchar(32) NOT NULL,
     reason varchar(64) NOT NULL,
     refundable boolean NOT NULL,
+    borne_by varchar(8) NOT NULL CHECK (borne_by IN ('seller', 'platform')),
     evidence_due_at timestamptz,
     withdrawn boolean NOT NULL DEFAULT false,
     reinstated boolean NOT NULL DEFAULT false,

@@ -198,7 +198,8 @@ def test_a_fee_that_does_not_come_is_asked_for_and_does_not_keep_the_statement_f
         split.pass_time(hours=12)
         settle_up(split)
     assert fees(split, slow)["stripeFee"] is None
-    statements = [jsons.loads(row.render_data) for row in split.rows(Receipt) if row.kind == "statement"]
+    documents = sorted(split.rows(Receipt), key=lambda row: int(row.number))
+    statements = [jsons.loads(row.render_data) for row in documents if row.kind == "statement"]
     assert [said["statement"]["stripe_fee"] for said in statements] == [STRIPE_FEE, None]
 
 
