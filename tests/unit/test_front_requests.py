@@ -104,8 +104,8 @@ def test_an_amount_that_cannot_be_charged_names_its_rule(amount: str, currency: 
     assert broken(jsons.loads(text)) == {"amount": rule}
 
 
-def test_twelve_digits_are_enough() -> None:
-    text = jsons.dumps(GOOD).replace("275", "9999999999.99")
+def test_twelve_digits_are_enough_where_stripe_takes_them() -> None:
+    text = jsons.dumps({**GOOD, "currency": "IDR"}).replace("275", "9999999999.99")
     assert parse(text).amount_minor == 999_999_999_999
 
 
