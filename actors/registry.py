@@ -20,9 +20,12 @@ _MODULES = (
     "pages",
     "publish",
     "receipts",
+    "refunds",
+    "resolve",
     "retry",
     "stop",
     "sweeps",
+    "take_back",
     "windows",
 )
 _FUNCTIONS: dict[str, Callable[..., None]] = {}
