@@ -350,7 +350,10 @@ class Shop:
         )
         rows = {table.__name__: [dict(row.__data__) for row in self.rows(table)] for table in tables}
         ledger = self.ledger()
-        return {**rows, "stripe": {kind: ledger[kind] for kind in ("sessions", "payment_intents", "charges", "refunds")}}
+        return {
+            **rows,
+            "stripe": {kind: ledger[kind] for kind in ("sessions", "payment_intents", "charges", "refunds")},
+        }
 
 
 @pytest.fixture(scope="session")

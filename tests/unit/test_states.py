@@ -125,7 +125,9 @@ def test_the_table_has_every_event_in_every_status_and_nothing_else() -> None:
 
 
 def test_every_refusal_has_a_code_of_the_api_that_is_a_conflict() -> None:
-    refusals = [found for found in [*TABLE.values(), *HELD.values(), *HELD_EXCEPT.values()] if found.kind is Kind.REFUSE]
+    refusals = [
+        found for found in [*TABLE.values(), *HELD.values(), *HELD_EXCEPT.values()] if found.kind is Kind.REFUSE
+    ]
 
     assert {PROBLEMS[str(found.code)][0] for found in refusals} == {409}
 
