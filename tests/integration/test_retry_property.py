@@ -34,10 +34,12 @@ from paywindow.models.tables import (
     Operation,
     Outbox,
     PaymentSession,
+    Refund,
     StripeEvent,
     Transaction,
     Transition,
 )
+from paywindow.models.windows import OPEN
 from paywindow.sandbox.clock import Clock as SandboxClock
 from paywindow.states import PAYABLE, Status
 
@@ -375,11 +377,15 @@ class Course:
             claimed = CheckoutAttempt.select().where(CheckoutAttempt.status == "claimed")
             unanswered = Operation.select().where(Operation.outcome.is_null())
             failed = PaymentSession.select().where(*_NOT_LEFT_ALONE)
+            refunds = Refund.select().where(Refund.status == "claimed")
+            due = PaymentSession.select().where(*OPEN, PaymentSession.due_at <= self.moment)
             return [
                 *((row.actor, row.next_send_at) for row in outbox),
                 *((f"{row.type}: {row.last_error}", row.next_try_at) for row in events),
                 *((f"attempt {row.number}: {row.last_error}", row.next_try_at) for row in claimed),
                 *((row.kind, self.moment) for row in unanswered),
+                *((f"refund: {row.last_error}", row.next_try_at) for row in refunds),
+                *((f"{row.status}, and due", row.due_at) for row in due),
                 *(("what follows a failure", max(row.retry_at or row.due_at, row.due_at)) for row in failed),
             ]
 

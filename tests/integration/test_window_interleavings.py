@@ -324,7 +324,8 @@ class World:
     def outage(self, kind: str) -> None:
         """Stripe cannot be used until it comes back."""
         self.away = True
-        self.shop.fault(kind, path_prefix="/v1/", times=1_000_000)
+        for path in ("/v1/checkout", "/v1/refunds"):
+            self.shop.fault(kind, path_prefix=path, times=1_000_000)
 
     def hiccup(self, kind: str, times: int, path: str) -> None:
         """The answer to the next call is lost."""
