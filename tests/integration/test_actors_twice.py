@@ -79,7 +79,7 @@ def _refund(shop: Shop) -> Message[Any]:
 @case("refunds.make")
 def _make_refund(shop: Shop) -> Message[Any]:
     message = _refund(shop)
-    shop.fault("500_after_work", times=2, path_prefix="/v1/refunds")
+    shop.fault("refuse_connection", times=2, path_prefix="/v1/refunds")
     with pytest.raises(StripeUnavailable):
         shop.run(message)
     shop.mend()
@@ -88,8 +88,8 @@ def _make_refund(shop: Shop) -> Message[Any]:
 
 @case("payment.resolve")
 def _resolve(shop: Shop) -> Message[Any]:
-    session = shop.open_session(window_minutes=60, late_policy="hold")
-    shop.pass_time(minutes=61)
+    session = shop.open_session(window_minutes=5, late_policy="hold")
+    shop.pass_time(minutes=6)
     shop.pay(session)
     shop.deliver()
     return _command("payment.resolve", session, decision="refund")

@@ -24,8 +24,8 @@ def shop(shop: Shop) -> Shop:
 
 def late(shop: Shop) -> PaymentSession:
     """A session that was paid late and is held."""
-    session = shop.open_session(window_minutes=60, late_policy="hold")
-    shop.pass_time(minutes=61)
+    session = shop.open_session(window_minutes=5, late_policy="hold")
+    shop.pass_time(minutes=6)
     shop.pay(session)
     shop.deliver()
     assert shop.session(session.id).hold_reason == "paid_late_held"

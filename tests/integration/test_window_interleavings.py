@@ -113,6 +113,7 @@ class World:
         self.moment = START
         self.trap: Trap | None = None
         self.working = self.failed = self.without_webhooks = self.away = False
+        self.policy = POLICIES[0]
         self.auctions: list[uuid.UUID] = []
         self.sessions: list[uuid.UUID] = []
         self.pages: list[str] = []
@@ -304,8 +305,7 @@ class World:
     def next_bidder(self, auction: int, minutes: int) -> None:
         """The marketplace offers an auction to somebody else."""
         wanted = self.auctions[auction % len(self.auctions)]
-        policy = POLICIES[auction % len(POLICIES)]
-        request = self.shop.request(auction_id=str(wanted), window_minutes=minutes, late_policy=policy)
+        request = self.shop.request(auction_id=str(wanted), window_minutes=minutes, late_policy=self.policy)
         self._command(self.shop.create_message(request))
 
     def winner(self, minutes: int) -> None:
@@ -495,7 +495,9 @@ class World:
                     for other in rows
                     if other.settled_at and sessions[other.session_id].auction_id == charge.auction
                 ]
-                assert rivals or session.status == Status.CANCELED, "paid in time, and given back without need"
+                decided = any(row.event == Event.RESOLVE_REFUND for row in self.shop.transitions(session))
+                needed = rivals or decided or session.status == Status.CANCELED
+                assert needed, "paid in time, and given back without need"
         paid = {row.session_id for row in rows if row.settled_at is not None}
         assert paid == {row.id for row in sessions.values() if row.status == Status.COMPLETED}
 
@@ -630,9 +632,13 @@ def machine(world: World) -> type[RuleBasedStateMachine]:
             super().__init__()
             world.reset()
 
-        @initialize(minutes=MINUTES, without_webhooks=st.sampled_from([False, False, False, True]))
-        def begin(self, minutes: int, without_webhooks: bool) -> None:
-            world.without_webhooks = without_webhooks
+        @initialize(
+            minutes=MINUTES,
+            without_webhooks=st.sampled_from([False, False, False, True]),
+            policy=st.sampled_from(POLICIES),
+        )
+        def begin(self, minutes: int, without_webhooks: bool, policy: str) -> None:
+            world.without_webhooks, world.policy = without_webhooks, policy
             world.act("winner", minutes)
 
         def teardown(self) -> None:
