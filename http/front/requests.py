@@ -252,12 +252,17 @@ def _validated(model: type[_Model], document: Any, allowed: AllowList | None) ->
         return model.model_validate(document, context=allowed)
     except ValidationError as error:
         rules = [
-            {"field": ".".join(map(str, each["loc"])), "rule": _rule(each)}
+            {"field": ".".join(_sent_as(model, part) for part in each["loc"]), "rule": _rule(each)}
             for each in error.errors(include_url=False, include_input=False)
         ]
     names = ", ".join(rule["field"] for rule in rules if rule["field"])
     detail = f"These fields break a rule: {names}." if names else "The body must be a JSON object."
     raise Problem("invalid_request", detail, errors=rules)
+
+
+def _sent_as(model: type[BaseModel], part: int | str) -> str:
+    """A field's name in the body: where a default broke the rule, pydantic gives the attribute's."""
+    return to_camel(part) if isinstance(part, str) and part in model.model_fields else str(part)
 
 
 def _rule(error: Any) -> str:

@@ -10,6 +10,7 @@ import pytest
 
 from paywindow import ids, messages
 from paywindow.actors import runtime
+from paywindow.checkout import freeze_params
 from paywindow.errors import StripeRefused, StripeUnavailable
 from paywindow.models import database as db
 from paywindow.models.tables import Operation, PaymentSession, Receipt, Refund
@@ -517,3 +518,36 @@ def test_the_sweep_takes_due_refunds_by_their_index_and_each_once(shop: Shop) ->
             (row.created_at + timedelta(days=1),),
         ).fetchall()
     assert "refunds_due" in str(plan)
+
+
+def test_a_refund_of_a_destination_charge_calls_the_sellers_share_and_the_fee_back(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stripe = runtime.runtime().gateway._client
+    account = stripe.v1.accounts.create(
+        {
+            "controller": {
+                "fees": {"payer": "application"},
+                "losses": {"payments": "application"},
+                "stripe_dashboard": {"type": "express"},
+            },
+            "capabilities": {"card_payments": {"requested": True}, "transfers": {"requested": True}},
+        },
+        {"idempotency_key": str(uuid.uuid4())},
+    )
+    shop.control(f"accounts/{account.id}/onboard")
+
+    def split(**values: Any) -> dict[str, Any]:
+        params = freeze_params(**values)
+        share = {"transfer_data": {"destination": account.id}, "application_fee_amount": 1500}
+        return {**params, "payment_intent_data": {**params["payment_intent_data"], **share}}
+
+    monkeypatch.setattr("paywindow.actors.pages.freeze_params", split)
+    session = paid(shop)
+
+    assert shop.refund(session, amount="100")["status"] == 201
+    assert shop.refund(session)["status"] == 201
+
+    (transfer,) = stripe.v1.transfers.list({"destination": account.id}).data
+    (fee,) = [row["amount_refunded"] for row in shop.ledger()["application_fees"]]
+    assert (transfer.amount, transfer.amount_reversed, fee) == (27550, 27550, 1500)
