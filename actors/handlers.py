@@ -12,7 +12,9 @@ from typing import Any
 
 from paywindow import metrics
 from paywindow.actors import answers
+from paywindow.actors.dispute_events import dispute_changed
 from paywindow.actors.event_context import APPLIED, FOREIGN, NOTHING, Context, NotYet
+from paywindow.actors.method_events import customer_changed, customer_deleted, method_changed
 from paywindow.actors.payment import AskStripe, record_payment
 from paywindow.actors.refund_events import refund_changed
 from paywindow.actors.runtime import runtime
@@ -132,6 +134,18 @@ HANDLERS: dict[str, Callable[[Context], str]] = {
     "refund.created": refund_changed,
     "refund.updated": refund_changed,
     "refund.failed": refund_changed,
+    "charge.dispute.created": dispute_changed,
+    "charge.dispute.funds_withdrawn": dispute_changed,
+    "charge.dispute.updated": dispute_changed,
+    "charge.dispute.funds_reinstated": dispute_changed,
+    "charge.dispute.closed": dispute_changed,
+    "payment_method.attached": method_changed,
+    "payment_method.detached": method_changed,
+    "payment_method.updated": method_changed,
+    "payment_method.automatically_updated": method_changed,
+    "customer.updated": customer_changed,
+    "customer.deleted": customer_deleted,
+    "customer.created": nothing_to_do,  # the answer to the call that made it says the same
     "charge.refunded": nothing_to_do,  # refund.* carry the refund itself
     "charge.refund.updated": nothing_to_do,  # the older name of refund.updated
     "payment_intent.created": nothing_to_do,  # nobody has paid yet

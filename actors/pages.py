@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 
 from paywindow import clock, ids, jsons, locales
 from paywindow.actors import answers
+from paywindow.actors.customers import forget_customer, with_customer
 from paywindow.actors.payment import record_payment
 from paywindow.actors.registry import actor
 from paywindow.actors.runtime import runtime
@@ -80,6 +81,7 @@ def claim_attempt(session: PaymentSession, kind: str, at: datetime) -> CheckoutA
         success_url=session.return_url or settings.checkout_return_url or pay_url,
         cancel_url=session.cancel_url or settings.checkout_cancel_url or pay_url,
         method_types=settings.payment_method_types,
+        save_methods=settings.payment_save_methods,
         window_ends=session.expires_at,
         at=at,
     )
@@ -93,6 +95,7 @@ def open_page(attempt: CheckoutAttempt) -> None:
     Raises :class:`StripeUnavailable` when there is no answer; the attempt is then left to the sweep.
     """
     try:
+        attempt = with_customer(attempt)
         page = _ask(attempt)
     except StripeUnavailable as error:
         with transaction():
@@ -206,13 +209,18 @@ def _clocks(session: PaymentSession, attempt: CheckoutAttempt, page: Checkout) -
 
 
 def _give_up(attempt: CheckoutAttempt, refusal: StripeRefused, at: datetime) -> CheckoutAttempt | None:
-    """Stripe will never open this page. One whose frozen ``expires_at`` has only grown too old to be taken is replaced."""
+    """Stripe will never open this page. One whose frozen ``expires_at`` has only grown too old to be taken is replaced, and one
+    whose customer was deleted at Stripe.
+    """
     session = moves.lock_session(attempt.session_id)
     if session is None or not attempts.refuse(attempt, str(refusal), at):
         return None
     cause = Cause(f"system:{attempt.kind}", at, why=str(refusal))
     current = session.attempt_number == attempt.number
     stale = refusal.param == "expires_at" and at - attempt.created_at > TOO_FRESH_TO_BE_STALE
+    if (refusal.param, refusal.code) == ("customer", "resource_missing"):
+        forget_customer(attempt, at)
+        stale = True
     if stale and current and at >= session.expires_at:
         # Not refused but too late: the window closes as any other.
         moves.touch(session.id, at)

@@ -31,6 +31,7 @@ def freeze_params(
     success_url: str,
     cancel_url: str | None,
     method_types: tuple[str, ...],
+    save_methods: bool,
     window_ends: datetime,
     at: datetime,
 ) -> dict[str, Any]:
@@ -41,6 +42,9 @@ def freeze_params(
 
     ``expires_at`` is left out for a full default window, whose end is then Stripe's own, and for longer ones, whose page is
     replaced when it dies. A page must live for half an hour at least; in a shorter window it is expired at the deadline.
+
+    With ``save_methods`` the page shows what the buyer kept and offers to keep more. That needs a ``customer``, which is filled
+    in before the first call (:func:`needs_customer`). The e-mail address is the customer's then: Stripe takes only one of both.
     """
     metadata = {
         "payment_session_id": session_id,
@@ -67,11 +71,25 @@ def freeze_params(
         "metadata": metadata,
         "payment_intent_data": {"metadata": metadata},
     }
+    if save_methods:
+        params["saved_payment_method_options"] = {"payment_method_remove": "enabled", "payment_method_save": "enabled"}
+        buyer_email = None
     optional = {"cancel_url": cancel_url, "customer_email": buyer_email, "locale": locale}
     params |= {name: value for name, value in optional.items() if value}
     if window_ends - at < DEFAULT_PAGE - CLOCK_MARGIN:
         params["expires_at"] = int(max(window_ends, at + SHORTEST_PAGE).timestamp())
     return params
+
+
+def needs_customer(params: dict[str, Any]) -> bool:
+    """Whether the parameters of an attempt still lack the customer whose payment methods the page shows."""
+    return "saved_payment_method_options" in params and "customer" not in params
+
+
+def without_saving(params: dict[str, Any], buyer_email: str | None) -> dict[str, Any]:
+    """The same page for a buyer who has no customer: it can be paid, and keeps nothing."""
+    kept = {name: value for name, value in params.items() if name not in ("customer", "saved_payment_method_options")}
+    return {**kept, "customer_email": buyer_email} if buyer_email else kept
 
 
 @dataclass(frozen=True, slots=True)

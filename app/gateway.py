@@ -70,9 +70,53 @@ class Gateway:
 
     def checkouts_since(self, moment: datetime) -> Iterator[dict[str, Any]]:
         """All Checkout Sessions created at or after ``moment``, newest first, page by page."""
-        params: dict[str, Any] = {"created": {"gte": int(moment.timestamp())}, "limit": 100}
+        return self._pages(self._client.v1.checkout.sessions.list, {"created": {"gte": int(moment.timestamp())}})
+
+    def retrieve_dispute(self, dispute_id: str) -> dict[str, Any]:
+        """Read a dispute, with what it took from the balance and gave back."""
+        return self._ask(self._client.v1.disputes.retrieve, dispute_id)
+
+    def create_customer(self, params: dict[str, Any], idempotency_key: str) -> dict[str, Any]:
+        """Make a Customer (https://docs.stripe.com/api/customers/create)."""
+        return self._ask(self._client.v1.customers.create, params, options={"idempotency_key": idempotency_key})
+
+    def customers_since(self, moment: datetime) -> Iterator[dict[str, Any]]:
+        """All Customers created at or after ``moment``, newest first, page by page."""
+        return self._pages(self._client.v1.customers.list, {"created": {"gte": int(moment.timestamp())}})
+
+    def update_customer(self, customer_id: str, email: str) -> dict[str, Any]:
+        """Give a Customer another e-mail address. No idempotency key: the same again changes nothing."""
+        return self._ask(self._client.v1.customers.update, customer_id, {"email": email})
+
+    def retrieve_customer(self, customer_id: str) -> dict[str, Any]:
+        """Read a Customer; of a deleted one, that it is deleted."""
+        return self._ask(self._client.v1.customers.retrieve, customer_id)
+
+    def payment_methods_of(self, customer_id: str) -> Iterator[dict[str, Any]]:
+        """All payment methods that a Customer keeps, newest first."""
+        return self._pages(self._client.v1.customers.payment_methods.list, {}, customer_id)
+
+    def detach_payment_method(self, method_id: str) -> dict[str, Any]:
+        """Take a payment method from its Customer, for good (https://docs.stripe.com/api/payment_methods/detach).
+
+        Stripe refuses, with a 400 that has no code, when it belongs to nobody; it is read again then instead of matching the
+        text. No idempotency key: a stored refusal must not be replayed.
+        """
+        try:
+            return self._ask(self._client.v1.payment_methods.detach, method_id)
+        except StripeRefused as refusal:
+            found = self._ask(self._client.v1.payment_methods.retrieve, method_id)
+            if found.get("customer") is not None:
+                raise StripeUnavailable(
+                    f"{method_id} is attached, yet Stripe will not detach it: {refusal}"
+                ) from refusal
+            return found
+
+    def _pages(self, list_: Any, params: dict[str, Any], *of: str) -> Iterator[dict[str, Any]]:
+        """Everything that a list of Stripe's has, as many requests as that takes."""
+        params = {**params, "limit": 100}
         while True:
-            page = self._ask(self._client.v1.checkout.sessions.list, params)
+            page = self._ask(list_, *of, params)
             yield from page["data"]
             if not page["has_more"]:
                 return

@@ -21,6 +21,11 @@ def fingerprint(kind: str, request: dict[str, Any]) -> str:
     return hashlib.sha256(jsons.canonical([kind, request]).encode()).hexdigest()
 
 
+def customer_key(customer: uuid.UUID) -> str:
+    """The idempotency key under which a buyer's Customer is created at Stripe."""
+    return f"pw-customer-{customer}"
+
+
 def checkout_key(session_id: uuid.UUID, attempt_number: int) -> str:
     """The idempotency key under which an attempt's Checkout Session is created at Stripe.
 

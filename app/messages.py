@@ -40,6 +40,10 @@ ACTORS: dict[str, Queue] = {
     "operations.find": Queue.INTERACTIVE,
     "receipts.locate": Queue.INTERACTIVE,
     "checkout.close_page": Queue.FOLLOW_UPS,
+    "disputes.read": Queue.FOLLOW_UPS,
+    "methods.list": Queue.INTERACTIVE,
+    "methods.detach": Queue.INTERACTIVE,
+    "methods.refresh": Queue.FOLLOW_UPS,
     "payment.retry": Queue.INTERACTIVE,
     "payment.grant_retry": Queue.INTERACTIVE,
     "payment.refund": Queue.INTERACTIVE,
@@ -154,4 +158,16 @@ def locate_receipt(
         receipt_id=str(receipt_id),
         session_id=str(session_id) if session_id else None,
         download_by=download_by,
+    )
+
+
+def list_methods(reply_id: uuid.UUID, buyer_id: uuid.UUID) -> Message[Any]:
+    """Ask for the payment methods that a buyer keeps."""
+    return build("methods.list", reply_id=str(reply_id), buyer_id=str(buyer_id))
+
+
+def detach_method(operation_id: uuid.UUID, client: str, fingerprint: str, request: dict[str, Any]) -> Message[Any]:
+    """Take a payment method from its buyer; ``request`` has ``method_id`` and ``buyer_id``."""
+    return build(
+        "methods.detach", operation_id=str(operation_id), client=client, fingerprint=fingerprint, request=request
     )

@@ -31,6 +31,14 @@ HOLDS = Gauge(
     ["reason"],
     multiprocess_mode="mostrecent",
 )
+DISPUTES = Counter(
+    "payments_disputes",
+    "What was learned of disputes, by their status: each status of a dispute counts once.",
+    ["status"],
+)
+DISPUTE_FEES = Counter(
+    "payments_dispute_fees_minor", "What disputes cost beside their amount, in minor units.", ["currency"]
+)
 RENDER_SECONDS = Histogram(
     "payments_receipt_render_seconds",
     "How long a receipt, credit note or statement took to draw.",

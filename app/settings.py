@@ -101,6 +101,7 @@ class Settings(BaseSettings):
     payment_late_grace_seconds: int = Field(default=0, ge=0, le=3600)
     payment_late_policy: Literal["refund", "accept", "hold"] = "refund"
     payment_method_types: Texts = ("card",)
+    payment_save_methods: bool = False
 
     # Retries
     payment_retry_limit: int = Field(default=3, ge=0, le=20)

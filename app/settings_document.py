@@ -39,6 +39,8 @@ MEANING: dict[str, dict[str, str]] = {
         "it goes back by itself, settles the session if the auction is still free, or is held for an operator.",
         "payment_method_types": "What Checkout offers (`allowed_payment_method_types`). Delayed methods, such as "
         "`us_bank_account`, leave sessions `processing` for days.",
+        "payment_save_methods": "Whether Checkout offers to keep the buyer's payment method, and shows what was kept. Each buyer "
+        "becomes a Customer at Stripe then.",
     },
     "Retries": {
         "payment_retry_limit": "How many tries a session gets after its first one fails.",

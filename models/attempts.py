@@ -68,6 +68,18 @@ def numbered(session_id: uuid.UUID, number: int) -> CheckoutAttempt | None:
     return _one(CheckoutAttempt.session == session_id, CheckoutAttempt.number == number)
 
 
+def complete_params(attempt: CheckoutAttempt, params: str) -> CheckoutAttempt:
+    """Fill in what the parameters still lacked, before the first call; returns the attempt as it stands.
+
+    Of two runs the first one's text stays: from the first call on nothing may change.
+    """
+    CheckoutAttempt.update(params=params).where(
+        CheckoutAttempt.id == attempt.id, CheckoutAttempt.params == attempt.params
+    ).execute()
+    found: CheckoutAttempt = CheckoutAttempt.get_by_id(attempt.id)
+    return found
+
+
 def attach(attempt: CheckoutAttempt, page: Checkout) -> bool:
     """Record the page that Stripe opened; false when another run already did."""
     changed: int = (

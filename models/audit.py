@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from paywindow.clock import isoformat
-from paywindow.models import refunds
+from paywindow.models import disputes, refunds
 from paywindow.models.snapshots import page_url, public_session
 from paywindow.models.tables import CheckoutAttempt, PaymentSession, Refund, Transaction, Transition
 from paywindow.money import Money
@@ -21,6 +21,11 @@ def session_report(session_id: uuid.UUID) -> dict[str, Any] | None:
         "attempts": [_attempt(row) for row in _of(CheckoutAttempt, session, CheckoutAttempt.number)],
         "charges": [_charge(row) for row in _of(Transaction, session, Transaction.created_at)],
         "refunds": [_refund(row) for row in refunds.of_session(session)],
+        "disputes": [
+            disputes.public(each)
+            for row in _of(Transaction, session, Transaction.created_at)
+            for each in disputes.of(row)
+        ],
         "audit": [_transition(row) for row in _of(Transition, session, Transition.id)],
     }
 

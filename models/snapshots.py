@@ -5,7 +5,7 @@ from typing import Any
 
 from paywindow import jsons
 from paywindow.clock import isoformat
-from paywindow.models import refunds, retries
+from paywindow.models import disputes, refunds, retries
 from paywindow.models.tables import CheckoutAttempt, PaymentSession, Receipt, Refund, Transaction
 from paywindow.money import Money
 from paywindow.published import Snapshot
@@ -171,6 +171,8 @@ def _transaction(row: Transaction | None, *, fees: bool) -> dict[str, Any] | Non
             "stripeFeeCurrency": row.stripe_fee_currency,
             "platformFee": _amount(row.platform_fee_minor, row.currency),
         }
+        newest = next(iter(disputes.of(row)), None)
+        shown["dispute"] = None if newest is None else disputes.public(newest)
     return shown
 
 

@@ -194,6 +194,86 @@ class Refund(Table):
         return str(self.params)
 
 
+class Dispute(Table):
+    """A payment that its buyer disputes, as Stripe last described it.
+
+    ``status`` and ``reason`` are Stripe's. ``withdrawn``: the amount was taken from the balance, ``reinstated``: and given back.
+    ``fee_minor`` and ``net_minor`` (what all of it did to the balance) are in ``balance_currency``, which may differ from the
+    payment's. ``changes`` counts what was told of it, so that an older look at Stripe is not written down; ``told`` is what
+    the marketplace was told last.
+    """
+
+    id = UUIDField(primary_key=True)
+    transaction = ForeignKeyField(Transaction, backref="disputes")
+    transaction_id: uuid.UUID
+    stripe_dispute_id = CharField()
+    amount_minor = BigIntegerField()
+    currency = CharField()
+    status = CharField()
+    reason = CharField()
+    refundable = BooleanField()
+    evidence_due_at = DateTimeTZField(null=True)
+    withdrawn = BooleanField(default=False)
+    reinstated = BooleanField(default=False)
+    fee_minor = BigIntegerField(default=0)
+    net_minor = BigIntegerField(default=0)
+    balance_currency = CharField(null=True)
+    changes = BigIntegerField(default=0)
+    told = TextField(null=True)
+    opened_at = DateTimeTZField()
+    closed_at = DateTimeTZField(null=True)
+    created_at = DateTimeTZField()
+    updated_at = DateTimeTZField()
+
+    class Meta:
+        table_name = "disputes"
+
+
+class Customer(Table):
+    """A buyer at Stripe: made once, under a key of its own, before the first page on which the buyer may save a card.
+
+    ``changes`` counts what was told of it or its payment methods, so that an older look at Stripe is not written down.
+    ``default_method``: the payment method that was made the default at Stripe, by Stripe's id.
+    """
+
+    id = UUIDField(primary_key=True)
+    buyer_id = UUIDField()
+    livemode = BooleanField()
+    idempotency_key = CharField()
+    email = TextField(null=True)
+    stripe_customer_id = CharField(null=True)
+    default_method = CharField(null=True)
+    changes = BigIntegerField(default=0)
+    first_called_at = DateTimeTZField()
+    created_at = DateTimeTZField()
+    deleted_at = DateTimeTZField(null=True)
+
+    class Meta:
+        table_name = "customers"
+
+
+class PaymentMethod(Table):
+    """A payment method that a buyer keeps at Stripe, as far as it may be shown; gone for good once ``detached_at`` is set."""
+
+    id = UUIDField(primary_key=True)
+    customer = ForeignKeyField(Customer, backref="methods")
+    customer_id: uuid.UUID
+    buyer_id = UUIDField()
+    stripe_payment_method_id = CharField()
+    type = CharField()
+    stripe_type = CharField()
+    brand = CharField(null=True)
+    last4 = CharField(null=True)
+    exp_month = IntegerField(null=True)
+    exp_year = IntegerField(null=True)
+    created_at = DateTimeTZField()
+    updated_at = DateTimeTZField()
+    detached_at = DateTimeTZField(null=True)
+
+    class Meta:
+        table_name = "payment_methods"
+
+
 class ReceiptCounter(Table):
     """The last number given out in a series; its row lock is what makes numbers gapless."""
 

@@ -31,6 +31,13 @@ _PREFER = {
     "description": "`wait=N`: wait up to N seconds for the outcome before answering 202 (RFC 7240); capped.",
     "schema": {"type": "string", "examples": ["wait=5"]},
 }
+_BUYER_ID = {
+    "name": "buyerId",
+    "in": "query",
+    "required": True,
+    "description": "The buyer for whom the marketplace asks.",
+    "schema": {"type": "string", "format": "uuid"},
+}
 _IF_NONE_MATCH = {"name": "If-None-Match", "in": "header", "schema": {"type": "string"}}
 _SIGNATURE = {"name": "Stripe-Signature", "in": "header", "required": True, "schema": {"type": "string"}}
 
@@ -183,6 +190,32 @@ def _paths() -> dict[str, Any]:
             security=_KEY_OR_BUYER,
             body_required=False,
         ),
+        "/payments/methods": {
+            "get": _operation(
+                "The payment methods that a buyer keeps, newest first",
+                security=_KEY,
+                parameters=[_BUYER_ID],
+                answers={200: responses.PaymentMethods},
+                problems=[*(code for code in _READ_PROBLEMS if code != "not_found"), "invalid_request"],
+            )
+        },
+        "/payments/methods/{id}": {
+            "delete": _operation(
+                "Take a payment method from its buyer, for good",
+                security=_KEY,
+                parameters=[_ID, _BUYER_ID, _IDEMPOTENCY_KEY, _PREFER],
+                answers={200: responses.PaymentMethodDetached, 202: responses.OperationPending},
+                problems=[
+                    "invalid_header",
+                    "unauthenticated",
+                    "forbidden",
+                    "not_found",
+                    "invalid_request",
+                    "idempotency_key_reused",
+                    "unavailable",
+                ],
+            )
+        },
         "/payments/operations/{id}": {
             "get": _operation(
                 "The outcome of a command, with the command's own status and body",

@@ -74,6 +74,25 @@ class Card(_Response):
     last4: str
 
 
+class Dispute(_Response):
+    """What the buyer disputes at the bank. For the marketplace only."""
+
+    id: UUID
+    stripe_dispute_id: str
+    status: str = Field(description="Stripe's own: `needs_response`, `under_review`, `won`, `lost`, `warning_*`...")
+    inquiry: bool = Field(description="The bank only asks: nothing was taken.")
+    reason: str
+    amount: Amount
+    currency: str
+    funds_withdrawn: bool
+    funds_reinstated: bool
+    fee: Amount | None = Field(description="What it cost beside the amount; never returned.")
+    fee_currency: str | None
+    evidence_due_by: datetime | None
+    opened_at: datetime
+    closed_at: datetime | None
+
+
 class Transaction(_Response):
     """The payment that settled the session, or the held one that waits for an operator."""
 
@@ -84,6 +103,7 @@ class Transaction(_Response):
     settled: bool
     card: Card | None
     fees: Fees | None = None
+    dispute: Dispute | None = Field(default=None, description="The newest dispute; for service keys alone.")
 
 
 class Refund(_Response):
@@ -223,6 +243,40 @@ class ReceiptFound(_Response):
     receipt: Receipt
 
 
+class PaymentMethodDetails(_Response):
+    """What may be shown of a payment method: never a number."""
+
+    brand: str | None = Field(description="A card's scheme, or a bank's name.")
+    last4: str | None
+    exp_month: int | None
+    exp_year: int | None
+    stripe_type: str = Field(description="Stripe's own name of the type.")
+
+
+class PaymentMethod(_Response):
+    """A payment method that a buyer keeps at Stripe."""
+
+    id: UUID
+    buyer_id: UUID
+    type: Literal["card", "applePay", "googlePay", "bankTransfer", "other"]
+    stripe_payment_method_id: str
+    is_default: bool = Field(description="What Checkout fills in.")
+    metadata: PaymentMethodDetails
+    created_at: datetime
+
+
+class PaymentMethods(_Response):
+    """A buyer's payment methods."""
+
+    payment_methods: list[PaymentMethod]
+
+
+class PaymentMethodDetached(_Response):
+    """The payment method that its buyer no longer has."""
+
+    payment_method: PaymentMethod
+
+
 class WebhookReceived(_Response):
     """The event is queued."""
 
@@ -257,6 +311,8 @@ MODELS: tuple[type[BaseModel], ...] = (
     WindowState,
     OperationPending,
     ReceiptFound,
+    PaymentMethods,
+    PaymentMethodDetached,
     WebhookReceived,
     ProblemDetails,
 )

@@ -12,6 +12,8 @@ from paywindow.sandbox.checkout import expire_due
 from paywindow.sandbox.config import SandboxConfig
 from paywindow.sandbox.control import ControlApi
 from paywindow.sandbox.control_accounts import AccountControl
+from paywindow.sandbox.control_disputes import DisputeControl
+from paywindow.sandbox.control_methods import MethodControl
 from paywindow.sandbox.control_refunds import RefundControl
 from paywindow.sandbox.core import Sandbox
 from paywindow.sandbox.fees import release_fees
@@ -29,6 +31,8 @@ def build(config: SandboxConfig) -> web.Application:
     app = web.Application()
     app.cleanup_ctx.append(_lifetime(sandbox))
     ControlApi(sandbox).add_routes(app)
+    DisputeControl(sandbox).add_routes(app)
+    MethodControl(sandbox).add_routes(app)
     RefundControl(sandbox).add_routes(app)
     AccountControl(sandbox).add_routes(app)
     HostedPage(sandbox).add_routes(app)

@@ -31,6 +31,14 @@ class RefundCourse(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Claim:
+    """How the holder of a card disputes what it paid (https://docs.stripe.com/testing#disputes)."""
+
+    reason: str
+    inquiry: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class TestCard:
     """A card number and what it does."""
 
@@ -41,6 +49,8 @@ class TestCard:
     """Asks for a 3-D Secure step first."""
     brand: str = "visa"
     refund: RefundCourse = RefundCourse.SUCCEEDS
+    dispute: Claim | None = None
+    """What its holder does as soon as it has paid."""
 
     @property
     def last4(self) -> str:
@@ -92,6 +102,9 @@ _ALL = (
     ),
     TestCard("4000000000007726", "Pays; a refund is pending first", refund=RefundCourse.PENDS),
     TestCard("4000000000005126", "Pays; a refund fails later", refund=RefundCourse.FAILS_LATER),
+    TestCard("4000000000000259", "Pays, then is disputed as fraudulent", dispute=Claim("fraudulent")),
+    TestCard("4000000000002685", "Pays, then is disputed as not received", dispute=Claim("product_not_received")),
+    TestCard("4000000000001976", "Pays, then the bank inquires", dispute=Claim("fraudulent", inquiry=True)),
 )
 
 TEST_CARDS: dict[str, TestCard] = {card.number: card for card in _ALL}

@@ -20,6 +20,7 @@ def create_session(sandbox: Sandbox, params: JsonObject, *, page_base: str, caus
     session = build_session(
         params,
         totals=totals,
+        customer=sandbox.store.find("customer", params.get("customer", "")),
         method_types=eligible_types(totals.currency, allowed, excluded),
         created=now,
         expires_at=expires_at,

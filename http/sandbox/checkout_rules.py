@@ -7,6 +7,7 @@ StripeError throughout.
 from urllib.parse import urlsplit
 
 from paywindow.sandbox.accounts import check_can_receive
+from paywindow.sandbox.customers import living_customer
 from paywindow.sandbox.errors import StripeError, invalid, missing_parameter, unsupported
 from paywindow.sandbox.jsontypes import JsonObject
 from paywindow.sandbox.metadata import check_length, checked_metadata
@@ -29,6 +30,7 @@ _MODELLED = frozenset(
         "cancel_url",
         "client_reference_id",
         "custom_text",
+        "customer",
         "customer_creation",
         "customer_email",
         "excluded_payment_method_types",
@@ -40,6 +42,7 @@ _MODELLED = frozenset(
         "mode",
         "origin_context",
         "payment_intent_data",
+        "saved_payment_method_options",
         "submit_type",
         "success_url",
         "ui_mode",
@@ -78,6 +81,7 @@ def check_create(store: Store, params: JsonObject, now: int) -> tuple[Totals, in
     _check_urls(params)
     check_length(params.get("client_reference_id", ""), _MAXIMUM_REFERENCE, "client_reference_id")
     _check_email(params)
+    _check_customer(store, params)
     if "metadata" in params:
         params["metadata"] = checked_metadata(params["metadata"] or {})
     totals = _check_line_items(params)
@@ -125,6 +129,19 @@ def _check_email(params: JsonObject) -> None:
     email = params.get("customer_email")
     if email is not None and not _looks_like_email(email):
         raise invalid(f"Invalid email address: {email}", "customer_email", "email_invalid")
+
+
+def _check_customer(store: Store, params: JsonObject) -> None:
+    if "customer" not in params:
+        if params.get("saved_payment_method_options", {}).get("payment_method_save") == "enabled":
+            raise invalid(
+                "`saved_payment_method_options[payment_method_save]` needs a customer to save for.",
+                "saved_payment_method_options[payment_method_save]",
+            )
+        return
+    if "customer_email" in params:
+        raise invalid("You may only specify one of these parameters: customer, customer_email.", "customer_email")
+    living_customer(store, params["customer"], status=400)
 
 
 def _looks_like_email(text: str) -> bool:

@@ -28,6 +28,10 @@ class SandboxConfig:
     """When fees become known after a charge; None: only by the control API."""
     refund_delay: float | None = None
     """When pending refunds succeed, late ones fail, and references come in; None: only by the control API."""
+    dispute_fee: int = 1500
+    """What a dispute costs beside its amount, in minor units of its currency."""
+    dispute_days: int = 9
+    """How long there is time for evidence."""
     account_country: str = "US"
     account_currency: str = "usd"
     clock_file: Path | None = field(default_factory=clock_file_from_environment)

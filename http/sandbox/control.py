@@ -21,10 +21,11 @@ from paywindow.sandbox.fees import Settlement, release_fee, release_fees
 from paywindow.sandbox.hosted import success_url
 from paywindow.sandbox.jsontypes import JsonObject
 from paywindow.sandbox.ledger import ledger
-from paywindow.sandbox.methods import Buyer, CardMethod, DelayedMethod
+from paywindow.sandbox.methods import Buyer, CardMethod, DelayedMethod, SavedCard
 from paywindow.sandbox.modes import DeliveryMode
 from paywindow.sandbox.money import check_currency
 from paywindow.sandbox.payments import Result, authenticate, pay, settle_delayed
+from paywindow.sandbox.saved_methods import saved_card
 
 
 class ControlApi:
@@ -75,12 +76,14 @@ class ControlApi:
     async def pay(self, request: web.Request, body: JsonObject) -> JsonObject:
         """Pay without the page.
 
-        ``card`` (default 4242...) or ``method`` of a delayed type, ``email``, ``name``; ``authenticate`` true or false
-        ends a 3-D Secure step at once; ``wait`` waits for the acknowledgement of the completed event as the page does.
+        ``card`` (default 4242..., ``wallet`` apple_pay or google_pay), ``saved`` (the id of a saved card) or ``method`` of a
+        delayed type; ``save`` ticks the box; ``email``, ``name``; ``authenticate`` true or false ends a 3-D Secure step at
+        once; ``wait`` waits for the acknowledgement of the completed event as the page does.
         """
         session = self._session(request)
         buyer = Buyer(str(body.get("email") or "buyer@example.com"), str(body.get("name") or "Test Buyer"))
-        result = pay(self._sandbox, session, _method(body), buyer)
+        method = self._method(session, body)
+        result = pay(self._sandbox, session, method, buyer, save=bool(body.get("save")))
         if result.outcome == "requires_action" and body.get("authenticate") is not None:
             result = authenticate(self._sandbox, session, passed=bool(body["authenticate"]))
         return await self._told(result, body)
@@ -187,6 +190,16 @@ class ControlApi:
             raise invalid("times must be a positive integer", "times")
         return {"statuses": await self._sandbox.delivery.deliver_now(event, times)}
 
+    def _method(self, session: JsonObject, body: JsonObject) -> CardMethod | DelayedMethod | SavedCard:
+        if "saved" in body:
+            return saved_card(self._sandbox.store, session, str(body["saved"]))
+        if "method" in body:
+            return DelayedMethod(str(body["method"]))
+        card = find_card(str(body.get("card", "4242424242424242")))
+        if card is None:
+            raise invalid(f"{body['card']} is not one of the test cards.", "card")
+        return CardMethod(card, wallet=body.get("wallet"))
+
     def _session(self, request: web.Request) -> JsonObject:
         expire_due(self._sandbox)
         return self._sandbox.store.get("checkout.session", request.match_info["session"], "session")
@@ -215,12 +228,3 @@ def _settlement(body: JsonObject) -> Settlement | None:
     except InvalidOperation as error:
         raise invalid("rate must be a decimal text", "rate") from error
     return Settlement(check_currency(str(body["currency"]), "currency"), rate)
-
-
-def _method(body: JsonObject) -> CardMethod | DelayedMethod:
-    if "method" in body:
-        return DelayedMethod(str(body["method"]))
-    card = find_card(str(body.get("card", "4242424242424242")))
-    if card is None:
-        raise invalid(f"{body['card']} is not one of the test cards.", "card")
-    return CardMethod(card)

@@ -85,6 +85,14 @@ class ControlClient:
         """Send an account's balance to its bank; the payout."""
         return self.call("POST", f"/accounts/{account_id}/payout", currency=currency, fails=fails)
 
+    def dispute(self, charge: str, **options: Any) -> JsonObject:
+        """Have the buyer dispute a charge: ``amount``, ``reason``, ``inquiry``, ``withdraw``; the dispute."""
+        return self.call("POST", "/disputes", charge=charge, **options)
+
+    def move_dispute(self, dispute_id: str, step: str) -> JsonObject:
+        """A step of a dispute: withdraw, review, escalate, win, lose or close (an inquiry); the dispute."""
+        return self.call("POST", f"/disputes/{dispute_id}/{step}")
+
     def fault(self, kind: str, **options: Any) -> JsonObject:
         """Queue a fault; options as in :class:`paywindow.sandbox.faults.Fault`."""
         return self.call("POST", "/faults", kind=kind, **options)

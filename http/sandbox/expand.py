@@ -14,6 +14,7 @@ _MAXIMUM_DEPTH = 4
 
 # (object, field) -> kinds of object that the field's id may name.
 EXPANDABLE: dict[tuple[str, str], tuple[str, ...]] = {
+    ("checkout.session", "customer"): ("customer",),
     ("checkout.session", "payment_intent"): ("payment_intent",),
     ("payment_intent", "latest_charge"): ("charge",),
     ("payment_intent", "payment_method"): ("payment_method",),
@@ -27,6 +28,7 @@ EXPANDABLE: dict[tuple[str, str], tuple[str, ...]] = {
     ("balance_transaction", "source"): (
         "charge",
         "refund",
+        "dispute",
         "transfer",
         "transfer_reversal",
         "application_fee",
@@ -34,6 +36,8 @@ EXPANDABLE: dict[tuple[str, str], tuple[str, ...]] = {
     ),
     ("charge", "application_fee"): ("application_fee",),
     ("charge", "transfer"): ("transfer",),
+    ("dispute", "charge"): ("charge",),
+    ("dispute", "payment_intent"): ("payment_intent",),
     ("refund", "transfer_reversal"): ("transfer_reversal",),
     ("transfer", "balance_transaction"): ("balance_transaction",),
     ("transfer", "destination"): ("account",),

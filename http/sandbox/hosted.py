@@ -15,9 +15,11 @@ from paywindow.sandbox.cards import TEST_CARDS
 from paywindow.sandbox.checkout import expire_due
 from paywindow.sandbox.core import Sandbox
 from paywindow.sandbox.jsontypes import JsonObject
+from paywindow.sandbox.methods import CardMethod, DelayedMethod, SavedCard
 from paywindow.sandbox.money import display
 from paywindow.sandbox.page_form import FormError, read_buyer, read_method
-from paywindow.sandbox.payments import Result, authenticate, pay
+from paywindow.sandbox.payments import Result, authenticate, offers_saving, pay
+from paywindow.sandbox.saved_methods import offered, saved_card
 
 TEMPLATES = jinja2.Environment(
     loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
@@ -56,11 +58,19 @@ class HostedPage:
         if session["status"] != "open":
             return self._page(session)
         try:
-            buyer = read_buyer(fields, session["customer_email"])
-            result = pay(self._sandbox, session, read_method(fields, self._sandbox.clock.now()), buyer)
+            buyer = read_buyer(fields, _known_email(session))
+            method = self._read_method(session, fields)
+            result = pay(self._sandbox, session, method, buyer, save=fields.get("save") == "yes")
         except FormError as error:
             return self._page(session, fields=fields, problems=error.problems, status=422)
         return await self._after(result, fields)
+
+    def _read_method(self, session: JsonObject, fields: Mapping[str, str]) -> CardMethod | DelayedMethod | SavedCard:
+        """What the buyer chose: a saved card by its id, or what was typed."""
+        chosen = fields.get("method", "")
+        if chosen in [method["id"] for method in offered(self._sandbox.store, session)]:
+            return saved_card(self._sandbox.store, session, chosen)
+        return read_method(fields, self._sandbox.clock.now())
 
     async def show_authentication(self, request: web.Request) -> web.Response:
         """The 3-D Secure step, while one is open."""
@@ -113,6 +123,9 @@ class HostedPage:
             problems=problems or {},
             declined=declined,
             cards=TEST_CARDS.values(),
+            email=_known_email(session) or "",
+            saved=offered(self._sandbox.store, session),
+            may_save=offers_saving(session),
             delayed=[name for name in session["payment_method_types"] if name != "card"],
         )
 
@@ -120,6 +133,11 @@ class HostedPage:
         items = self._sandbox.store.checkouts[session["id"]].line_items
         text = TEMPLATES.get_template(template).render(session=session, items=items, money=display, **values)
         return web.Response(text=text, status=status, content_type="text/html", headers=HEADERS)
+
+
+def _known_email(session: JsonObject) -> str | None:
+    """The buyer's address, as the marketplace gave it or the customer has it."""
+    return session["customer_email"] or (session["customer_details"] or {}).get("email")
 
 
 def success_url(session: JsonObject) -> str:

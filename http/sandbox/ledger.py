@@ -43,6 +43,13 @@ _CHARGE_FIELDS = [
     "refunded",
     "status",
 ]
+_DISPUTE_FIELDS = ["id", "amount", "charge", "created", "currency", "payment_intent", "reason", "status"]
+_METHOD_FIELDS = [
+    "id",
+    "allow_redisplay",
+    "customer",
+    "type",
+]
 _REFUND_FIELDS = [
     "id",
     "amount",
@@ -104,6 +111,19 @@ def ledger(sandbox: Sandbox) -> JsonObject:
         "transfers": [_pick(transfer, _TRANSFER_FIELDS) for transfer in store.oldest_first("transfer")],
         "application_fees": [_pick(fee, _FEE_FIELDS) for fee in store.oldest_first("application_fee")],
         "balance": balance(sandbox, sandbox.account_id),
+        "disputes": [
+            {
+                **_pick(dispute, _DISPUTE_FIELDS),
+                "fee": sum(entry["fee"] for entry in dispute["balance_transactions"]),
+                "net": sum(entry["net"] for entry in dispute["balance_transactions"]),
+            }
+            for dispute in store.oldest_first("dispute")
+        ],
+        "customers": [
+            {name: customer.get(name) for name in ("id", "deleted", "email", "metadata")}
+            for customer in store.oldest_first("customer")
+        ],
+        "payment_methods": [_pick(method, _METHOD_FIELDS) for method in store.oldest_first("payment_method")],
         "events": events,
         "calls": dict(sandbox.calls),
         "replays": dict(sandbox.replays),

@@ -30,6 +30,18 @@ class CardMethod:
     card: TestCard
     exp_month: int = 12
     exp_year: int = 2040
+    wallet: str | None = None
+    """``apple_pay`` or ``google_pay``, through which the card was used."""
+
+    type = "card"
+
+
+@dataclass(frozen=True, slots=True)
+class SavedCard:
+    """A card that the customer kept, by the id of its payment method."""
+
+    method_id: str
+    card: TestCard
 
     type = "card"
 

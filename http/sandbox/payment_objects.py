@@ -96,8 +96,14 @@ def _card(method: CardMethod) -> JsonObject:
         "networks": {"available": [card.brand], "preferred": None},
         "regulated_status": "unregulated",
         "three_d_secure_usage": {"supported": True},
-        "wallet": None,
+        "wallet": _wallet(method),
     }
+
+
+def _wallet(method: CardMethod) -> JsonObject | None:
+    if method.wallet is None:
+        return None
+    return {"type": method.wallet, "dynamic_last4": method.card.last4, method.wallet: {}}
 
 
 def _cvc_check(method: CardMethod) -> str:
@@ -202,7 +208,7 @@ def _charged_with(payment_method: JsonObject, amount: int) -> JsonObject:
         "overcapture": {"maximum_amount_capturable": amount, "status": "unavailable"},
         "regulated_status": source["regulated_status"],
         "three_d_secure": None,
-        "wallet": None,
+        "wallet": source["wallet"],
     }
 
 

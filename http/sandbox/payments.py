@@ -10,9 +10,10 @@ from typing import Literal, TypeAlias
 
 from paywindow.sandbox.cards import Decline, TestCard
 from paywindow.sandbox.core import Sandbox
+from paywindow.sandbox.disputes import open_dispute
 from paywindow.sandbox.errors import invalid
 from paywindow.sandbox.jsontypes import JsonObject
-from paywindow.sandbox.methods import Buyer, CardMethod, DelayedMethod
+from paywindow.sandbox.methods import Buyer, CardMethod, DelayedMethod, SavedCard
 from paywindow.sandbox.payment_objects import (
     authenticated,
     authentication_error,
@@ -23,6 +24,7 @@ from paywindow.sandbox.payment_objects import (
     outcome_declined,
     payment_error,
 )
+from paywindow.sandbox.saved_methods import attach
 from paywindow.sandbox.session_object import customer_details
 
 Outcome: TypeAlias = Literal["succeeded", "declined", "requires_action", "processing"]
@@ -50,18 +52,37 @@ class Result:
         return error["message"] if error and self.outcome == "declined" else None
 
 
-def pay(sandbox: Sandbox, session: JsonObject, method: CardMethod | DelayedMethod, buyer: Buyer) -> Result:
-    """The buyer confirms. Raises StripeError when the session is not open or does not offer the method."""
+def pay(
+    sandbox: Sandbox,
+    session: JsonObject,
+    method: CardMethod | DelayedMethod | SavedCard,
+    buyer: Buyer,
+    *,
+    save: bool = False,
+) -> Result:
+    """The buyer confirms, and perhaps has the method kept for next time.
+
+    Raises StripeError when the session is not open or does not offer the method or the box.
+    """
     if session["status"] != "open":
         raise invalid(f"This Checkout Session is {session['status']}; it cannot be paid.")
     if method.type not in session["payment_method_types"]:
         raise invalid(f"This Checkout Session does not offer {method.type}.", "method")
+    if save and not offers_saving(session):
+        raise invalid("This Checkout Session does not offer to save payment methods.", "save")
+    sandbox.store.checkouts[session["id"]].save = save
     intent = _confirm(sandbox, session, method, buyer)
     if isinstance(method, DelayedMethod):
         return _submit(sandbox, session, intent)
     if method.card.authentication:
         return _ask_for_authentication(sandbox, session, intent, method.card)
     return _charge_card(sandbox, session, intent, method.card)
+
+
+def offers_saving(session: JsonObject) -> bool:
+    """Whether the page has the box."""
+    options = session["saved_payment_method_options"]
+    return options is not None and options["payment_method_save"] == "enabled"
 
 
 def authenticate(sandbox: Sandbox, session: JsonObject, *, passed: bool) -> Result:
@@ -96,7 +117,9 @@ def settle_delayed(sandbox: Sandbox, session: JsonObject, *, paid: bool) -> Resu
     return Result("declined", session, intent)
 
 
-def _confirm(sandbox: Sandbox, session: JsonObject, method: CardMethod | DelayedMethod, buyer: Buyer) -> JsonObject:
+def _confirm(
+    sandbox: Sandbox, session: JsonObject, method: CardMethod | DelayedMethod | SavedCard, buyer: Buyer
+) -> JsonObject:
     """The session's PaymentIntent, created by the first confirmation, with the payment method attached."""
     store, now = sandbox.store, sandbox.clock.now()
     private = store.checkouts[session["id"]]
@@ -106,9 +129,14 @@ def _confirm(sandbox: Sandbox, session: JsonObject, method: CardMethod | Delayed
         session["payment_intent"] = intent["id"]
         sandbox.events.emit("payment_intent.created", intent)
     intent = store.get("payment_intent", session["payment_intent"])
-    buyer = Buyer(buyer.email or session["customer_email"], buyer.name)
-    payment_method = store.add(build_payment_method(method, buyer, now))
-    intent.update(payment_method=payment_method["id"], last_payment_error=None, next_action=None)
+    if isinstance(method, SavedCard):
+        method_id = method.method_id
+    else:
+        buyer = Buyer(buyer.email or session["customer_email"], buyer.name)
+        method_id = store.add(build_payment_method(method, buyer, now))["id"]
+        if isinstance(method, CardMethod):
+            store.method_cards[method_id] = method.card
+    intent.update(payment_method=method_id, last_payment_error=None, next_action=None)
     return intent
 
 
@@ -133,6 +161,8 @@ def _charge_card(sandbox: Sandbox, session: JsonObject, intent: JsonObject, card
         return Result("declined", session, intent)
     _succeed(sandbox, intent, charge)
     completed = _complete(sandbox, session, charge, payment_status="paid") if session["status"] == "open" else None
+    if card.dispute is not None:
+        open_dispute(sandbox, charge, reason=card.dispute.reason, inquiry=card.dispute.inquiry)
     return Result("succeeded", session, intent, completed)
 
 
@@ -178,6 +208,10 @@ def _fail(sandbox: Sandbox, intent: JsonObject, charge: JsonObject, decline: Dec
 
 def _complete(sandbox: Sandbox, session: JsonObject, charge: JsonObject, *, payment_status: str) -> JsonObject:
     billing = charge["billing_details"]
+    if sandbox.store.checkouts[session["id"]].save:
+        method = sandbox.store.get("payment_method", charge["payment_method"])
+        method["allow_redisplay"] = "always"
+        attach(sandbox, method, session["customer"])
     session.update(
         status="complete",
         payment_status=payment_status,

@@ -34,7 +34,7 @@ def check_create(store: Store, params: JsonObject) -> tuple[JsonObject, int]:
     if "metadata" in params:
         params["metadata"] = checked_metadata(params["metadata"] or {})
     charge = _find_charge(store, params)
-    _check_refundable(charge)
+    _check_refundable(store, charge)
     _check_connect(charge, params)
     return charge, _check_amount(charge, params.get("amount"))
 
@@ -57,15 +57,21 @@ def _no_successful_charge(intent_id: str) -> StripeError:
     return invalid(f"This PaymentIntent ({intent_id}) does not have a successful charge to refund.")
 
 
-def _check_refundable(charge: JsonObject) -> None:
+def _check_refundable(store: Store, charge: JsonObject) -> None:
     if charge["status"] != "succeeded":
         raise _no_successful_charge(charge["payment_intent"])
-    if charge["disputed"]:
+    if charge["disputed"] and not _refundable_though_disputed(store, charge):
         raise StripeError(
             f"Charge {charge['id']} has been charged back; cannot issue a refund.", code="charge_disputed"
         )
     if charge["refunded"]:
         raise StripeError(f"Charge {charge['id']} has already been refunded.", code="charge_already_refunded")
+
+
+def _refundable_though_disputed(store: Store, charge: JsonObject) -> bool:
+    """While a bank only inquires, and once the dispute is won."""
+    newest = next((each for each in store.newest_first("dispute") if each["charge"] == charge["id"]), None)
+    return newest is not None and bool(newest["is_charge_refundable"])
 
 
 def _check_connect(charge: JsonObject, params: JsonObject) -> None:

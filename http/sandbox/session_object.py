@@ -17,7 +17,14 @@ class Totals:
 
 
 def build_session(
-    params: JsonObject, *, totals: Totals, method_types: list[str], created: int, expires_at: int, page_base: str
+    params: JsonObject,
+    *,
+    totals: Totals,
+    customer: JsonObject | None,
+    method_types: list[str],
+    created: int,
+    expires_at: int,
+    page_base: str,
 ) -> JsonObject:
     """A new, open session in ``mode=payment`` on Stripe's hosted page."""
     session_id = new_id("cs_test_a1")
@@ -25,10 +32,11 @@ def build_session(
         "id": session_id,
         "object": "checkout.session",
         **_money(params, totals),
-        **_buyer(params),
+        **_buyer(params, customer),
         **_page(params, f"{page_base}/c/pay/{session_id}"),
         **_options(params),
         **_NOT_MODELLED,
+        "saved_payment_method_options": _saving(params),
         "allowed_payment_method_types": params.get("allowed_payment_method_types"),
         "created": created,
         "expires_at": expires_at,
@@ -73,16 +81,29 @@ def _money(params: JsonObject, totals: Totals) -> JsonObject:
     }
 
 
-def _buyer(params: JsonObject) -> JsonObject:
-    email = params.get("customer_email")
+def _buyer(params: JsonObject, customer: JsonObject | None) -> JsonObject:
+    typed_ahead = params.get("customer_email")
+    email = customer["email"] if customer is not None else typed_ahead
     return {
         "client_reference_id": params.get("client_reference_id"),
         "collected_information": None,
-        "customer": None,
+        "customer": params.get("customer"),
         "customer_account": None,
         "customer_creation": params.get("customer_creation", "if_required"),
         "customer_details": customer_details(email) if email else None,
-        "customer_email": email,
+        "customer_email": typed_ahead,
+    }
+
+
+def _saving(params: JsonObject) -> JsonObject | None:
+    """What a customer's page shows of saved payment methods; nothing without a customer."""
+    if "customer" not in params:
+        return None
+    given = params.get("saved_payment_method_options", {})
+    return {
+        "allow_redisplay_filters": given.get("allow_redisplay_filters", ["always"]),
+        "payment_method_remove": given.get("payment_method_remove", "disabled"),
+        "payment_method_save": given.get("payment_method_save"),
     }
 
 
@@ -148,7 +169,6 @@ _NOT_MODELLED: JsonObject = {
     "payment_method_configuration_details": None,
     "permissions": None,
     "recovered_from": None,
-    "saved_payment_method_options": None,
     "setup_intent": None,
     "shipping_address_collection": None,
     "shipping_cost": None,

@@ -20,6 +20,8 @@ class CheckoutPrivate:
     payment_intent_data: JsonObject
     authenticating: TestCard | None = None
     """The card whose 3-D Secure step is open."""
+    save: bool = False
+    """Whether the buyer ticked the box: the payment method is kept for next time."""
     idempotency_key: str | None = None
 
 
@@ -58,6 +60,10 @@ class Store:
     checkouts: dict[str, CheckoutPrivate] = field(default_factory=dict)
     cards: dict[str, TestCard] = field(default_factory=dict)
     """The test card behind each card charge."""
+    method_cards: dict[str, TestCard] = field(default_factory=dict)
+    """The test card behind each payment method that is a card."""
+    detached: set[str] = field(default_factory=set)
+    """Payment methods that were taken from their customer: they cannot be attached again."""
     refunds: dict[str, RefundPrivate] = field(default_factory=dict)
     endpoints: dict[str, EndpointPrivate] = field(default_factory=dict)
     postings: list[Posting] = field(default_factory=list)
@@ -88,6 +94,8 @@ class Store:
         self._objects.clear()
         self.checkouts.clear()
         self.cards.clear()
+        self.method_cards.clear()
+        self.detached.clear()
         self.refunds.clear()
         self.endpoints.clear()
         self.postings.clear()

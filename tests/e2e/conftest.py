@@ -293,6 +293,7 @@ def _installation(
     gate = RendererGate(folder / "bin", require_program("wkhtmltopdf"))
     # Nothing of the developer's own settings: a real key in the environment must not end up in a test.
     environment = {"PATH": f"{gate.folder}:{os.environ['PATH']}", "HOME": str(folder), "LANG": "C.UTF-8"}
+    environment["PAYMENT_SAVE_METHODS"] = "true"
     with running_stack(folder / "stack", environment) as stack:
         yield Installation(stack, gate)
     shutil.rmtree(folder)

@@ -84,7 +84,7 @@ def test_a_worker_killed_while_rendering_leaves_one_receipt(shop: Any, until: An
 
     shop.kill("worker-receipts")
     shop.renderer.open()
-    assert shop.status(created)["receipt"]["ready"] is False
+    assert until(lambda: shop.status(created)["receipt"], "the receipt's number to be published")["ready"] is False
     shop.stack.start("worker-receipts")
 
     shop.await_receipt(created)

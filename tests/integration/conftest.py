@@ -27,9 +27,12 @@ from paywindow.messages import CheckoutRequest
 from paywindow.models import database as db
 from paywindow.models.tables import (
     CheckoutAttempt,
+    Customer,
+    Dispute,
     Notification,
     Operation,
     Outbox,
+    PaymentMethod,
     PaymentSession,
     Receipt,
     Refund,
@@ -120,6 +123,12 @@ class Shop:
         self.work()
 
     # Buying
+
+    def allow_saving(self) -> None:
+        """Switch ``PAYMENT_SAVE_METHODS`` on."""
+        self.settings = self.settings.model_copy(update={"payment_save_methods": True})
+        db.disconnect()
+        runtime.start(self.settings, self.queue)  # type: ignore[arg-type] # the queue stands in for the broker
 
     def request(self, **changes: Any) -> CheckoutRequest:
         """A request for 275.50 USD of a new auction."""
@@ -343,6 +352,9 @@ class Shop:
             Transaction,
             Receipt,
             Refund,
+            Customer,
+            PaymentMethod,
+            Dispute,
             StripeEvent,
             Outbox,
             Notification,
@@ -350,10 +362,8 @@ class Shop:
         )
         rows = {table.__name__: [dict(row.__data__) for row in self.rows(table)] for table in tables}
         ledger = self.ledger()
-        return {
-            **rows,
-            "stripe": {kind: ledger[kind] for kind in ("sessions", "payment_intents", "charges", "refunds")},
-        }
+        kinds = ("sessions", "payment_intents", "charges", "refunds", "customers", "payment_methods", "disputes")
+        return {**rows, "stripe": {kind: ledger[kind] for kind in kinds}}
 
 
 @pytest.fixture(scope="session")

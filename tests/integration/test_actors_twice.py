@@ -16,7 +16,7 @@ from paywindow import clock, ids, messages
 from paywindow.errors import StripeUnavailable
 from paywindow.messages import ACTORS, build
 from paywindow.models import database
-from paywindow.models.tables import CheckoutAttempt, PaymentSession, Receipt, Refund, Transaction
+from paywindow.models.tables import CheckoutAttempt, PaymentMethod, PaymentSession, Receipt, Refund, Transaction
 
 if TYPE_CHECKING:
     from conftest import Shop
@@ -146,6 +146,35 @@ def _handle(shop: Shop) -> Message[Any]:
     shop.deliver_event(event, times=1)
     shop.run(shop.queue.messages.popleft())
     return build("events.handle", event_id=event["id"])
+
+
+@case("disputes.read")
+def _read_dispute(shop: Shop) -> Message[Any]:
+    shop.pay(shop.open_session(), card="4000000000000259")
+    shop.deliver(work=False)
+    while not any(message.actor_name == "disputes.read" for message in shop.queue.messages):
+        shop.run(shop.queue.messages.popleft())
+    return shop.take("disputes.read")
+
+
+@case("methods.list")
+def _list_methods(shop: Shop) -> Message[Any]:
+    return messages.list_methods(uuid.uuid4(), _saved(shop).buyer_id)
+
+
+@case("methods.detach")
+def _detach_method(shop: Shop) -> Message[Any]:
+    kept = _saved(shop)
+    request = {"method_id": str(kept.id), "buyer_id": str(kept.buyer_id)}
+    fingerprint = ids.fingerprint("methods.detach", request)
+    return messages.detach_method(ids.operation_id("shop", "detach-1"), "shop", fingerprint, request)
+
+
+@case("methods.refresh")
+def _refresh_methods(shop: Shop) -> Message[Any]:
+    kept = _saved(shop)
+    shop.control(f"methods/{kept.stripe_payment_method_id}/renew", month=2, year=2046)
+    return build("methods.refresh", customer_id=str(kept.customer_id))
 
 
 @case("publish.session")
@@ -279,6 +308,16 @@ def _declined(shop: Shop) -> PaymentSession:
     shop.pay(session, card="4000000000000002")
     shop.deliver()
     return session
+
+
+def _saved(shop: Shop) -> PaymentMethod:
+    """A card that a buyer kept while paying."""
+    shop.allow_saving()
+    shop.pay(shop.open_session(), save=True)
+    shop.deliver()
+    (kept,) = shop.rows(PaymentMethod)
+    found: PaymentMethod = kept
+    return found
 
 
 def _overdue(shop: Shop, *, close: bool = False) -> PaymentSession:

@@ -34,6 +34,7 @@ def params(amount_minor: int, code: str) -> dict[str, Any]:
         success_url="https://shop.example/done",
         cancel_url=None,
         method_types=("card",),
+        save_methods=False,
         window_ends=at,
         at=at,
     )

@@ -20,6 +20,10 @@ SCHEMAS = sspec["components"]["schemas"]
 NEWER_IN_SDK = {
     ("checkout.session", "allowed_payment_method_types"): "replaces the list of types that a session is created with",
     ("payment_intent", "allowed_payment_method_types"): "follows the Checkout Session's",
+    ("dispute", "intended_submission_method"): "who hands the evidence in",
+    ("dispute", "network_reason_code"): "beside the one in the card's details",
+    ("dispute.evidence_details", "submission_method"): "who handed it in",
+    ("dispute.payment_method_details.card", "network"): "may differ from the brand",
     ("refund", "customer"): "of the payment",
     ("refund", "customer_account"): "of the payment",
     ("refund", "payment_method"): "of the payment",
@@ -43,6 +47,17 @@ LEFT_OUT = {
         "presentment_details",
     },
     "charge": {"presentment_details", "refunds", "transfer"},
+    "customer": {
+        "business_name",
+        "cash_balance",
+        "individual_name",
+        "invoice_credit_balance",
+        "sources",
+        "subscriptions",
+        "tax",
+        "tax_ids",
+    },
+    "dispute": {"payment_method_details"},
     "item": {"discounts", "taxes"},
     "price": {"currency_options", "tiers"},
     "webhook_endpoint": {"secret"},
@@ -117,7 +132,7 @@ def object_problems(value: dict[str, Any], schema: dict[str, Any], path: str) ->
     for name, item in value.items():
         if name in properties:
             yield from problems(item, properties[name], f"{path}.{name}")
-        elif properties and (kind, name) not in NEWER_IN_SDK and "additionalProperties" not in schema:
+        elif properties and (kind or path, name) not in NEWER_IN_SDK and "additionalProperties" not in schema:
             yield f"{path}.{name} is not in the schema"
 
 
@@ -286,6 +301,40 @@ def test_everything_of_connected_accounts_has_every_field(client: stripe.StripeC
     control.deauthorize(account.id)
     for event in client.v1.events.list({"limit": 100}).data:
         check(stripe.StripeObject.construct_from(event.to_dict()["data"]["object"], "k"), event.data.object["object"])
+
+
+@pytest.mark.parametrize("steps", [["review", "win"], ["lose"], ["escalate", "review"], ["close"]])
+def test_disputes_have_every_field_in_every_state(
+    client: stripe.StripeClient, control: ControlClient, session: Session, steps: list[str]
+) -> None:
+    charge = control.pay(session.id)["charge"]
+    dispute = client.v1.disputes.retrieve(control.dispute(charge, inquiry=steps[0] in ("escalate", "close"))["id"])
+    known = {name for name in stripe.Dispute.__annotations__ if name.islower()}
+    assert known - dispute.to_dict().keys() - LEFT_OUT["dispute"] == set()
+    check(dispute, "dispute")
+    for step in steps:
+        control.move_dispute(dispute.id, step)
+        check(client.v1.disputes.retrieve(dispute.id, {"expand": ["charge", "payment_intent"]}), "dispute")
+
+
+def test_customers_and_their_methods_have_every_field(client: stripe.StripeClient, control: ControlClient) -> None:
+    customer = client.v1.customers.create({"email": "ada@example.com"})
+    check(customer, "customer")
+    for options in ({}, {"wallet": "apple_pay"}, {"wallet": "google_pay"}):
+        control.call("POST", f"/customers/{customer.id}/methods", **options)
+    for method in client.v1.customers.payment_methods.list(customer.id).data:
+        check(method, "payment_method")
+    params: Any = {
+        "mode": "payment",
+        "success_url": "https://shop.example/done",
+        "customer": customer.id,
+        "saved_payment_method_options": {"payment_method_save": "enabled"},
+        "line_items": [
+            {"quantity": 1, "price_data": {"currency": "usd", "unit_amount": 900, "product_data": {"name": "Lot"}}}
+        ],
+    }
+    check(client.v1.checkout.sessions.create(params | {"expand": ["customer"]}), "checkout.session")
+    check(client.v1.customers.delete(customer.id), "deleted_customer")
 
 
 def test_account_endpoint_and_events_have_every_field(

@@ -7,7 +7,14 @@ from typing import Any, get_type_hints
 import pytest
 from stripe.params.checkout import SessionCreateParams
 
-from paywindow.checkout import SHORTEST_PAGE, freeze_params, named_in, read_checkout
+from paywindow.checkout import (
+    SHORTEST_PAGE,
+    freeze_params,
+    named_in,
+    needs_customer,
+    read_checkout,
+    without_saving,
+)
 from paywindow.errors import Permanent
 
 AT = datetime(2026, 1, 31, 10, 30, tzinfo=UTC)
@@ -27,6 +34,7 @@ def frozen(**changes: Any) -> dict[str, Any]:
         "success_url": "https://shop.example/won",
         "cancel_url": "https://shop.example/back",
         "method_types": ("card",),
+        "save_methods": False,
         "window_ends": AT + timedelta(hours=24),
         "at": AT,
         **changes,
@@ -184,3 +192,19 @@ def test_what_is_not_a_checkout_session_is_refused_for_good(broken: dict[str, An
 def test_metadata_of_other_programs_names_no_attempt(attempt: Any) -> None:
     assert named_in({"metadata": {"attempt": attempt}}) == (None, None)
     assert named_in({"metadata": None}) == named_in({}) == (None, None)
+
+
+def test_a_page_that_keeps_methods_needs_a_customer_and_takes_no_address() -> None:
+    params = frozen(save_methods=True)
+
+    assert "customer_email" not in params
+    assert needs_customer(params)
+    assert not needs_customer({**params, "customer": "cus_1"})
+    assert not needs_customer(frozen())
+
+
+@pytest.mark.parametrize("buyer_email", ["winner@example.com", None])
+def test_without_a_customer_the_page_is_what_it_would_have_been(buyer_email: str | None) -> None:
+    params = {**frozen(save_methods=True, buyer_email=buyer_email), "customer": "cus_1"}
+
+    assert without_saving(params, buyer_email) == frozen(buyer_email=buyer_email)
