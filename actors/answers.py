@@ -23,6 +23,7 @@ _DECLINES = {
 }
 _DECLINED = "The card was declined. Please use another card or ask your bank."
 PAYMENT_DID_NOT_COME = "The payment was not confirmed. Please pay again."
+PAYMENT_REFUNDED = "The payment could not be accepted and is refunded."
 
 
 def who(client: str) -> str:

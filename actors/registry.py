@@ -23,11 +23,14 @@ _MODULES = (
     "pages",
     "publish",
     "receipts",
+    "refunds",
+    "resolve",
     "retry",
     "sellers",
     "settling_up",
     "stop",
     "sweeps",
+    "take_back",
     "windows",
 )
 _FUNCTIONS: dict[str, Callable[..., None]] = {}

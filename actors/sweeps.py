@@ -10,7 +10,7 @@ from datetime import timedelta
 from paywindow import clock, metrics
 from paywindow.actors.registry import actor
 from paywindow.actors.runtime import runtime
-from paywindow.models import attempts, inbox, operations, outbox, shares, windows
+from paywindow.models import attempts, inbox, moves, operations, outbox, refund_claims, shares, windows
 from paywindow.models.database import transaction
 from paywindow.published import DRIFT_TOLERANCE
 
@@ -51,6 +51,21 @@ def sweep_operations() -> None:
     """Run commands again that have no outcome although their time is over."""
     with transaction():
         operations.claim_due(clock.now(), BATCH)
+
+
+@actor("sweeps.refunds")
+def sweep_refunds() -> None:
+    """Go on with refunds whose answer is not recorded, as many as the share of calls allows; and count the open holds."""
+    at = clock.now()
+    with transaction():
+        waiting = refund_claims.count_due(at, BATCH)
+        holds = moves.count_holds()
+    for reason, count in holds.items():
+        metrics.HOLDS.labels(reason).set(count)
+    allowed = runtime().budget.claim_for_sweep(waiting) if waiting else 0
+    if allowed:
+        with transaction():
+            refund_claims.claim_due(at, allowed)
 
 
 @actor("sweeps.windows")

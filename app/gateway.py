@@ -171,6 +171,20 @@ class Gateway:
                 return
             params = {**params, "starting_after": page["data"][-1]["id"]}
 
+    def create_refund(self, params: dict[str, Any], idempotency_key: str) -> dict[str, Any]:
+        """Give money back (https://docs.stripe.com/api/refunds/create)."""
+        return self._ask(self._client.v1.refunds.create, params, options={"idempotency_key": idempotency_key})
+
+    def refunds_of(self, payment_intent_id: str) -> Iterator[dict[str, Any]]:
+        """All refunds of a payment, newest first, page by page."""
+        params: dict[str, Any] = {"payment_intent": payment_intent_id, "limit": 100}
+        while True:
+            page = self._ask(self._client.v1.refunds.list, params)
+            yield from page["data"]
+            if not page["has_more"]:
+                return
+            params = {**params, "starting_after": page["data"][-1]["id"]}
+
     def _ask(self, call: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
         self._before_call()
         try:

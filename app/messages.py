@@ -46,6 +46,10 @@ ACTORS: dict[str, Queue] = {
     "methods.refresh": Queue.FOLLOW_UPS,
     "payment.retry": Queue.INTERACTIVE,
     "payment.grant_retry": Queue.INTERACTIVE,
+    "payment.refund": Queue.INTERACTIVE,
+    "payment.resolve": Queue.INTERACTIVE,
+    "payment.take_back": Queue.FOLLOW_UPS,
+    "refunds.make": Queue.FOLLOW_UPS,
     "window.due": Queue.WINDOWS,
     "window.expire": Queue.INTERACTIVE,
     "window.extend": Queue.INTERACTIVE,
@@ -70,6 +74,7 @@ ACTORS: dict[str, Queue] = {
     "sweeps.inbox": Queue.SWEEPS,
     "sweeps.attempts": Queue.SWEEPS,
     "sweeps.operations": Queue.SWEEPS,
+    "sweeps.refunds": Queue.SWEEPS,
     "sweeps.windows": Queue.SWEEPS,
     "sweeps.window_mirror": Queue.SWEEPS,
     "sweeps.sellers": Queue.SWEEPS,
@@ -118,9 +123,11 @@ def create_checkout(operation_id: uuid.UUID, client: str, fingerprint: str, requ
 def command(
     actor: str, operation_id: uuid.UUID, client: str, fingerprint: str, request: dict[str, Any]
 ) -> Message[Any]:
-    """A command about an existing session: cancel, expire, extend, reopen, retry or grant_retry, by the actor's name.
+    """A command about an existing session, by the actor's name.
 
-    ``request`` always has ``session_id`` and ``reason``; extend and reopen have ``minutes`` or ``until`` (ISO 8601) beside them.
+    ``request`` always has ``session_id`` and ``reason``. Beside them, extend and reopen have ``minutes`` or ``until`` (ISO 8601),
+    resolve has ``decision`` (accept, refund), and refund has ``transaction_id`` (or ``session_id``; the other is ``None``),
+    ``amount`` (a decimal in the payment's currency as text, or ``None`` for the rest) and ``release_auction``.
     """
     return build(actor, operation_id=str(operation_id), client=client, fingerprint=fingerprint, request=request)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
@@ -22,6 +22,15 @@ WINDOW_DRIFT = Histogram(
     buckets=(0.05, 0.1, 0.25, 0.5, 1, 5, 60, 3600),
 )
 WINDOW_REPAIRS = Counter("payments_window_mirror_repaired", "Remaining times in Redis that were put right.")
+REFUNDS = Counter(
+    "payments_refunds", "Refunds that came to a status; one that is made, and fails later, counts in both.", ["status"]
+)
+HOLDS = Gauge(
+    "payments_holds_open",
+    "Payment sessions that are held for an operator, by reason.",
+    ["reason"],
+    multiprocess_mode="mostrecent",
+)
 DISPUTES = Counter(
     "payments_disputes",
     "What was learned of disputes, by their status: each status of a dispute counts once.",

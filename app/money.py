@@ -65,6 +65,18 @@ def to_minor(amount: Decimal, code: str) -> int:
     return int(amount.scaleb(kind.exponent))
 
 
+def plain(amount: Decimal) -> str:
+    """An amount of unknown currency as text, the same for equal amounts: ``Decimal("5.0")`` and ``Decimal("5")`` are ``"5"``.
+
+    Raises :class:`InvalidMoney` for what no currency has: more digits than Stripe takes, before or after the point.
+    """
+    if not amount.is_finite():
+        raise InvalidMoney("must be a finite number")
+    if amount and (amount.adjusted() >= MAX_DIGITS or amount.normalize(EXACT).as_tuple().exponent < -3):  # type: ignore[operator]
+        raise InvalidMoney(f"must not exceed {MAX_DIGITS} digits, nor 3 decimals")
+    return f"{amount.normalize(EXACT):f}"
+
+
 def chargeable(amount: Decimal, code: str) -> Money:
     """A price that Stripe would charge: positive, representable, within the currency's bounds.
 

@@ -35,8 +35,8 @@ MEANING: dict[str, dict[str, str]] = {
     "The payment window": {
         "payment_window_minutes": "How long a buyer has, when the request does not say `windowMinutes`.",
         "payment_late_grace_seconds": "A charge that succeeded at most so long after the deadline still counts as in time.",
-        "payment_late_policy": "Recorded on a session whose request does not say `latePolicy`. Nothing acts on it yet: late "
-        "money is held for an operator, whatever it says.",
+        "payment_late_policy": "What happens to money charged after the deadline, when the request does not say `latePolicy`: "
+        "it goes back by itself, settles the session if the auction is still free, or is held for an operator.",
         "payment_method_types": "What Checkout offers (`allowed_payment_method_types`). Delayed methods, such as "
         "`us_bank_account`, leave sessions `processing` for days.",
         "payment_save_methods": "Whether Checkout offers to keep the buyer's payment method, and shows what was kept. Each buyer "

@@ -5,6 +5,7 @@ A cell answers what an event means for a session in a status:
 * ``to(status)``: the session moves there;
 * ``stay``: the event is right and is recorded, the status remains;
 * ``past``: it already happened, or no longer matters: nothing is written;
+* ``refund``: money that cannot stay: it is recorded and given back by itself. The status remains, unless one is named;
 * ``hold``: money or a fact that an operator must judge: timers and settlement stop, the status remains;
 * ``refuse(code)``: the caller is told no, with that error code.
 
@@ -34,9 +35,12 @@ class Event(StrEnum):
     SUBMITTED = "submitted"
     PAID = "paid"
     PAID_LATE = "paid_late"
+    PAID_LATE_HELD = "paid_late_held"
     PAID_TWICE = "paid_twice"
     PAID_MISMATCHED = "paid_mismatched"
     PAID_CANCELED = "paid_canceled"
+    PAID_WHILE_TAKEN = "paid_while_taken"
+    SUPERSEDED = "superseded"
     DECLINED = "declined"
     CONFIRMATION_FAILED = "confirmation_failed"
     WINDOW_CLOSED = "window_closed"
@@ -48,6 +52,11 @@ class Event(StrEnum):
     EXPIRE = "expire"
     EXTEND = "extend"
     REOPEN = "reopen"
+    REFUNDED = "refunded"
+    REFUND_FAILED = "refund_failed"
+    REFUND_BLOCKED = "refund_blocked"
+    RESOLVE_ACCEPT = "resolve_accept"
+    RESOLVE_REFUND = "resolve_refund"
 
 
 class Kind(StrEnum):
@@ -56,13 +65,17 @@ class Kind(StrEnum):
     MOVE = "move"
     STAY = "stay"
     PAST = "past"
+    REFUND = "refund"
     HOLD = "hold"
     REFUSE = "refuse"
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One cell. ``status`` is set for a move; ``code`` (see :data:`paywindow.errors.PROBLEMS`) for a refusal."""
+    """One cell. ``status`` is set for a move, and for a refund that ends the session; ``code`` for a refusal.
+
+    Codes are those of :data:`paywindow.errors.PROBLEMS`.
+    """
 
     kind: Kind
     status: Status | None = None
@@ -70,7 +83,7 @@ class Answer:
 
     def __str__(self) -> str:
         if self.status:
-            return f"→ {self.status}"
+            return f"refund, → {self.status}" if self.kind is Kind.REFUND else f"→ {self.status}"
         return f"refuse: {self.code}" if self.code else self.kind.value
 
 
@@ -82,7 +95,7 @@ def _refuse(code: str) -> Answer:
     return Answer(Kind.REFUSE, code=code)
 
 
-_STAY, _PAST, _HOLD = Answer(Kind.STAY), Answer(Kind.PAST), Answer(Kind.HOLD)
+_STAY, _PAST, _HOLD, _REFUND = Answer(Kind.STAY), Answer(Kind.PAST), Answer(Kind.HOLD), Answer(Kind.REFUND)
 _TO_PENDING, _TO_PROCESSING, _TO_COMPLETED = _to(Status.PENDING), _to(Status.PROCESSING), _to(Status.COMPLETED)
 _TO_FAILED, _TO_EXPIRED, _TO_CANCELED = _to(Status.FAILED), _to(Status.EXPIRED), _to(Status.CANCELED)
 
@@ -90,11 +103,14 @@ MEANING: dict[Event, str] = {
     Event.PAGE_OPENED: "Stripe opened the Checkout page of the current attempt",
     Event.PAGE_REFUSED: "Stripe refused for good to open the page",
     Event.SUBMITTED: "the buyer submitted a delayed payment: complete, not yet paid",
-    Event.PAID: "the right amount was charged in time, for the first time",
-    Event.PAID_LATE: "charged after the deadline and its grace",
+    Event.PAID: "the right amount was charged in time, for the first time; or late, where late money is accepted",
+    Event.PAID_LATE: "charged after the deadline and its grace; late money is refunded",
+    Event.PAID_LATE_HELD: "charged after the deadline and its grace; late money is held",
     Event.PAID_TWICE: "charged although this session or its auction is settled or taken",
     Event.PAID_MISMATCHED: "charged another amount or currency than asked",
     Event.PAID_CANCELED: "charged although the sale was called off",
+    Event.PAID_WHILE_TAKEN: "charged in time, learned of while the next bidder's session is open: settled once that is closed",
+    Event.SUPERSEDED: "an earlier session of the auction turned out to be paid in time, and this one's page is closed at Stripe",
     Event.DECLINED: "a card was declined; the page stays payable",
     Event.CONFIRMATION_FAILED: "the delayed payment did not come",
     Event.WINDOW_CLOSED: "the deadline has passed, and Stripe says that the page is closed unpaid",
@@ -106,6 +122,11 @@ MEANING: dict[Event, str] = {
     Event.EXPIRE: "an admin closes the window now, and the page is closed at Stripe",
     Event.EXTEND: "an admin moves the deadline, before it has passed",
     Event.REOPEN: "an admin opens the window again, if the auction is not taken",
+    Event.REFUNDED: "all of the money went back, and the auction is free again, as was asked",
+    Event.REFUND_FAILED: "money that should have gone back did not: Stripe refused, or the buyer's bank sent it back",
+    Event.REFUND_BLOCKED: "a refund cannot be made for now: the payment is disputed, or the seller's balance does not cover it",
+    Event.RESOLVE_ACCEPT: "an admin ends the hold and keeps the money, if the auction is not taken",
+    Event.RESOLVE_REFUND: "an admin ends the hold and has the money given back",
 }
 
 _ORDER = (Status.PENDING, Status.PROCESSING, Status.FAILED, Status.COMPLETED, Status.EXPIRED, Status.CANCELED)
@@ -113,12 +134,15 @@ _ROWS: dict[Event, tuple[Answer, Answer, Answer, Answer, Answer, Answer]] = {
     # event: pending, processing, failed, completed, expired, canceled
     Event.PAGE_OPENED: (_STAY, _PAST, _STAY, _PAST, _PAST, _PAST),
     Event.PAGE_REFUSED: (_TO_FAILED, _PAST, _TO_FAILED, _PAST, _PAST, _PAST),
-    Event.SUBMITTED: (_TO_PROCESSING, _PAST, _TO_PROCESSING, _PAST, _TO_PROCESSING, _HOLD),
-    Event.PAID: (_TO_COMPLETED, _TO_COMPLETED, _TO_COMPLETED, _PAST, _TO_COMPLETED, _HOLD),
-    Event.PAID_LATE: (_HOLD, _HOLD, _HOLD, _HOLD, _HOLD, _HOLD),
-    Event.PAID_TWICE: (_HOLD, _HOLD, _HOLD, _HOLD, _HOLD, _HOLD),
+    Event.SUBMITTED: (_TO_PROCESSING, _PAST, _TO_PROCESSING, _PAST, _TO_PROCESSING, _STAY),
+    Event.PAID: (_TO_COMPLETED, _TO_COMPLETED, _TO_COMPLETED, _PAST, _TO_COMPLETED, _REFUND),
+    Event.PAID_LATE: (_REFUND, Answer(Kind.REFUND, Status.EXPIRED), _REFUND, _REFUND, _REFUND, _REFUND),
+    Event.PAID_LATE_HELD: (_HOLD, _HOLD, _HOLD, _HOLD, _HOLD, _HOLD),
+    Event.PAID_TWICE: (_REFUND, _REFUND, _REFUND, _REFUND, _REFUND, _REFUND),
     Event.PAID_MISMATCHED: (_HOLD, _HOLD, _HOLD, _HOLD, _HOLD, _HOLD),
-    Event.PAID_CANCELED: (_HOLD, _HOLD, _HOLD, _HOLD, _HOLD, _HOLD),
+    Event.PAID_CANCELED: (_REFUND, _REFUND, _REFUND, _REFUND, _REFUND, _REFUND),
+    Event.PAID_WHILE_TAKEN: (_STAY, _STAY, _STAY, _STAY, _STAY, _STAY),
+    Event.SUPERSEDED: (_TO_EXPIRED, _TO_EXPIRED, _TO_EXPIRED, _PAST, _PAST, _PAST),
     Event.DECLINED: (_TO_FAILED, _STAY, _STAY, _STAY, _STAY, _STAY),
     Event.CONFIRMATION_FAILED: (_TO_FAILED, _TO_FAILED, _PAST, _PAST, _PAST, _PAST),
     Event.WINDOW_CLOSED: (_TO_EXPIRED, _PAST, _TO_EXPIRED, _PAST, _PAST, _PAST),
@@ -172,21 +196,29 @@ _ROWS: dict[Event, tuple[Answer, Answer, Answer, Answer, Answer, Answer]] = {
         _TO_PENDING,
         _refuse("session_canceled"),
     ),
+    Event.REFUNDED: (_PAST, _PAST, _PAST, _STAY, _PAST, _PAST),
+    Event.REFUND_FAILED: (_HOLD, _HOLD, _HOLD, _HOLD, _HOLD, _HOLD),
+    Event.REFUND_BLOCKED: (_HOLD, _HOLD, _HOLD, _HOLD, _HOLD, _HOLD),
+    Event.RESOLVE_ACCEPT: (_refuse("not_held"),) * 6,
+    Event.RESOLVE_REFUND: (_refuse("not_held"),) * 6,
 }
 TABLE: dict[tuple[Event, Status], Answer] = {
     (event, status): answer for event, row in _ROWS.items() for status, answer in zip(_ORDER, row, strict=True)
 }
 
-#: While an operator's decision is awaited, these answers stand in for the table's, whatever the status.
+#: While an operator's decision is awaited, these answers stand in for the table's, whatever the status...
 HELD: dict[Event, Answer] = {
     Event.PAGE_OPENED: _PAST,
     Event.PAGE_REFUSED: _PAST,
-    Event.SUBMITTED: _HOLD,
+    Event.SUBMITTED: _STAY,
     Event.PAID: _HOLD,
     Event.PAID_LATE: _HOLD,
-    Event.PAID_TWICE: _HOLD,
+    Event.PAID_LATE_HELD: _HOLD,
+    Event.PAID_TWICE: _REFUND,
     Event.PAID_MISMATCHED: _HOLD,
-    Event.PAID_CANCELED: _HOLD,
+    Event.PAID_CANCELED: _REFUND,
+    Event.PAID_WHILE_TAKEN: _HOLD,
+    Event.SUPERSEDED: _TO_EXPIRED,
     Event.DECLINED: _STAY,
     Event.CONFIRMATION_FAILED: _STAY,
     Event.WINDOW_CLOSED: _PAST,
@@ -198,10 +230,29 @@ HELD: dict[Event, Answer] = {
     Event.EXPIRE: _refuse("session_held"),
     Event.EXTEND: _refuse("session_held"),
     Event.REOPEN: _refuse("session_held"),
+    Event.REFUNDED: _STAY,
+    Event.REFUND_FAILED: _HOLD,
+    Event.REFUND_BLOCKED: _HOLD,
+    Event.RESOLVE_ACCEPT: _TO_COMPLETED,
+    Event.RESOLVE_REFUND: _STAY,
 }
 
-#: Moves that set the auction free again.
-RELEASES = frozenset({Event.PAGE_REFUSED, Event.WINDOW_CLOSED, Event.CANCEL, Event.EXPIRE})
+#: ...except for these. A paid session keeps what settled it, a canceled one never takes money.
+HELD_EXCEPT: dict[tuple[Event, Status], Answer] = {
+    (Event.SUPERSEDED, Status.COMPLETED): _PAST,
+    (Event.SUPERSEDED, Status.EXPIRED): _PAST,
+    (Event.SUPERSEDED, Status.CANCELED): _PAST,
+    (Event.RESOLVE_ACCEPT, Status.COMPLETED): _STAY,
+    (Event.RESOLVE_ACCEPT, Status.CANCELED): _refuse("session_canceled"),
+    (Event.RESOLVE_REFUND, Status.PROCESSING): _TO_FAILED,
+}
+
+#: What a session may be held for: the event that brought the hold.
+HOLD_REASONS = frozenset(event.value for (event, _), found in TABLE.items() if found.kind is Kind.HOLD)
+
+_RELEASING = frozenset(
+    {Event.PAGE_REFUSED, Event.WINDOW_CLOSED, Event.CANCEL, Event.EXPIRE, Event.SUPERSEDED, Event.REFUNDED}
+)
 
 #: The statuses in which a Checkout page may be payable.
 PAYABLE = frozenset({Status.PENDING, Status.FAILED})
@@ -209,7 +260,19 @@ PAYABLE = frozenset({Status.PENDING, Status.FAILED})
 
 def answer(event: Event, status: Status, *, held: bool = False) -> Answer:
     """What ``event`` means for a session in ``status``, held or not."""
-    return HELD[event] if held else TABLE[event, status]
+    return HELD_EXCEPT.get((event, status), HELD[event]) if held else TABLE[event, status]
+
+
+def releases(event: Event, found: Answer) -> bool:
+    """Whether ``event``, answered with ``found``, sets the auction free again."""
+    return (event in _RELEASING and found.kind in (Kind.MOVE, Kind.STAY)) or (
+        found.kind is Kind.REFUND and found.status is Status.EXPIRED
+    )
+
+
+def _held(event: Event) -> str:
+    except_for = [f"{status}: {found}" for (e, status), found in HELD_EXCEPT.items() if e is event]
+    return str(HELD[event]) + (f" ({'; '.join(except_for)})" if except_for else "")
 
 
 def as_markdown() -> str:
@@ -220,16 +283,17 @@ def as_markdown() -> str:
         "Generated by `python -m paywindow.states`; a test compares it with the code.",
         "",
         "Each cell answers what an event means in a status: a move (`→`), `stay` (recorded, the status remains), `past`",
-        "(already so, or no longer of interest: nothing is written), `hold` (kept for an operator to judge), or a refusal.",
+        "(already so, or no longer of interest: nothing is written), `refund` (money that cannot stay: it is recorded and given",
+        "back by itself; the status remains unless one is named), `hold` (kept for an operator to judge), or a refusal.",
         "",
-        "The last column holds in any status while the session is held.",
+        "The last column holds in any status while the session is held, but for the statuses that it names.",
         "",
         "| event | meaning | " + " | ".join(_ORDER) + " | held |",
         "| --- | --- |" + " --- |" * (len(_ORDER) + 1),
     ]
     rows = [
         f"| `{event}` | {MEANING[event]} | "
-        + " | ".join([*(str(TABLE[event, status]) for status in _ORDER), str(HELD[event])])
+        + " | ".join([*(str(TABLE[event, status]) for status in _ORDER), _held(event)])
         + " |"
         for event in Event
     ]

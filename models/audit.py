@@ -5,14 +5,14 @@ from datetime import datetime
 from typing import Any
 
 from paywindow.clock import isoformat
-from paywindow.models import disputes
+from paywindow.models import disputes, refunds
 from paywindow.models.snapshots import page_url, public_session
-from paywindow.models.tables import CheckoutAttempt, PaymentSession, Transaction, Transition
+from paywindow.models.tables import CheckoutAttempt, PaymentSession, Refund, Transaction, Transition
 from paywindow.money import Money
 
 
 def session_report(session_id: uuid.UUID) -> dict[str, Any] | None:
-    """The session, its attempts, charges and transitions, oldest first; ``None`` when there is no such session."""
+    """The session, its attempts, charges, refunds and transitions, oldest first; ``None`` when there is no such session."""
     session = PaymentSession.get_or_none(PaymentSession.id == session_id)
     if session is None:
         return None
@@ -20,6 +20,7 @@ def session_report(session_id: uuid.UUID) -> dict[str, Any] | None:
         "session": public_session(session, page_url(session)),
         "attempts": [_attempt(row) for row in _of(CheckoutAttempt, session, CheckoutAttempt.number)],
         "charges": [_charge(row) for row in _of(Transaction, session, Transaction.created_at)],
+        "refunds": [_refund(row) for row in refunds.of_session(session)],
         "disputes": [
             disputes.public(each)
             for row in _of(Transaction, session, Transaction.created_at)
@@ -55,6 +56,19 @@ def _charge(row: Transaction) -> dict[str, Any]:
         "settled": _when(row.settled_at),
         "code": row.decline_code or row.failure_code,
         "reason": row.failure_reason,
+    }
+
+
+def _refund(row: Refund) -> dict[str, Any]:
+    return {
+        "at": _when(row.created_at),
+        "amount": str(Money(row.amount_minor, row.currency)),
+        "status": row.status,
+        "refund": row.stripe_refund_id,
+        "who": row.made_by,
+        "why": row.why,
+        "tries": row.tries,
+        "error": row.failure_reason or row.last_error,
     }
 
 

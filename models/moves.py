@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from peewee import fn
+
 from paywindow.errors import Problem, Transient
 from paywindow.models import notifications, outbox
 from paywindow.models.database import database
 from paywindow.models.tables import PaymentSession, Transition
-from paywindow.states import RELEASES, Answer, Event, Kind, Status, answer
+from paywindow.states import HOLD_REASONS, Answer, Event, Kind, Status, answer, releases
 
 
 class Stale(Transient):
@@ -56,6 +58,15 @@ def unreleased_of(auction_id: uuid.UUID) -> PaymentSession | None:
     return found
 
 
+def count_holds() -> dict[str, int]:
+    """How many sessions are held, by reason; reasons without any are there with 0."""
+    counts = dict.fromkeys(sorted(HOLD_REASONS), 0)
+    query = PaymentSession.select(PaymentSession.hold_reason, fn.COUNT(PaymentSession.id))
+    held = query.where(PaymentSession.hold_reason.is_null(False)).group_by(PaymentSession.hold_reason)
+    found: Any = held.tuples()  # pairs; the stubs only know rows
+    return counts | dict(found)
+
+
 def check(session: PaymentSession, event: Event) -> Answer:
     """The table's answer without applying it. Raises :class:`Problem` when it refuses."""
     found = answer(event, Status(session.status), held=session.hold_reason is not None)
@@ -75,8 +86,8 @@ def apply(session: PaymentSession, event: Event, cause: Cause, **changes: Any) -
         return found
     if found.kind is Kind.HOLD:
         changes |= {} if session.hold_reason else {"hold_reason": event.value, "hold_since": cause.at}
-    releases = found.kind is Kind.MOVE and event in RELEASES and session.released_at is None
-    if releases:
+    released = releases(event, found) and session.released_at is None
+    if released:
         changes["released_at"] = cause.at
     before, to = session.status, found.status or Status(session.status)
     _update(session, to, cause.at, changes)
@@ -93,7 +104,7 @@ def apply(session: PaymentSession, event: Event, cause: Cause, **changes: Any) -
         stripe_event_id=cause.stripe_event_id,
         at=cause.at,
     ).execute()
-    notifications.announce_move(session, found, cause.at, released=releases)
+    notifications.announce_move(session, found, cause.at, released=released)
     outbox.follow_up("publish.session", cause.at, session_id=str(session.id))
     return found
 

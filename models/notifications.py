@@ -28,8 +28,8 @@ def announce_move(session: PaymentSession, answer: Answer, at: datetime, *, rele
         announce("payment.held", session, at)
     elif answer.status is not None and answer.status in _OF_STATUS:
         announce(_OF_STATUS[answer.status], session, at)
-        if released:
-            announce("auction.released", session, at)
+    if released:
+        announce("auction.released", session, at)
 
 
 def announce(kind: str, session: PaymentSession, at: datetime, **more: Any) -> None:

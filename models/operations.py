@@ -17,6 +17,8 @@ from paywindow.published import Outcome
 #: How long an operation without an outcome is left to the message that brought it.
 LEASE = timedelta(seconds=30)
 _LONGEST_BACKOFF = timedelta(minutes=15)
+#: Commands that are answered when their session's page opens.
+_WAITS_FOR_PAGE = ("checkout.create", "payment.retry", "window.reopen")
 
 
 class KeyReused(PaywindowError):
@@ -83,7 +85,7 @@ def unfinished_of(session_id: uuid.UUID) -> list[Operation]:
     """The operations that wait for the session's page, oldest first, locked."""
     return list(
         Operation.select()
-        .where(Operation.session == session_id, Operation.outcome.is_null())
+        .where(Operation.session == session_id, Operation.outcome.is_null(), Operation.kind.in_(_WAITS_FOR_PAGE))
         .order_by(Operation.created_at, Operation.id)
         .for_update()
     )
@@ -103,7 +105,7 @@ def is_first_create(operation: Operation) -> bool:
 def claim_due(at: datetime, limit: int) -> int:
     """Send up to ``limit`` commands again that should long have an outcome: Stripe failed, or their message was lost.
 
-    One that has its session already waits for a page, and is answered by whoever goes on with that attempt. Each claim
+    One that has its session already waits for a page or a refund, and is answered by whoever goes on with that. Each claim
     doubles the wait before the next. Returns how many.
     """
     rows = claims.claim_due(

@@ -5,8 +5,8 @@ from typing import Any
 
 from paywindow import jsons
 from paywindow.clock import isoformat
-from paywindow.models import disputes, retries, shares
-from paywindow.models.tables import CheckoutAttempt, PaymentSession, Receipt, Transaction
+from paywindow.models import disputes, refunds, retries, shares
+from paywindow.models.tables import CheckoutAttempt, PaymentSession, Receipt, Refund, Transaction
 from paywindow.money import Money
 from paywindow.published import Snapshot
 from paywindow.settings import Settings
@@ -17,6 +17,7 @@ def snapshot(session: PaymentSession, settings: Settings) -> Snapshot:
     """The snapshot of a session at the version of its row; reads attempts, transactions and receipt."""
     history = _attempts(session)
     transaction = _transaction_of(session)
+    given_back = [public_refund(row) for row in refunds.of_session(session)]
     documents = _documents(session)
     url = page_url(session)
     closes = int(session.expires_at.timestamp() * 1000) if _has_deadline(session) else 0
@@ -27,6 +28,7 @@ def snapshot(session: PaymentSession, settings: Settings) -> Snapshot:
             "retry": _retry(session, settings, closing=closing),
             "attempts": history,
             "transaction": _transaction(transaction, session, fees=fees),
+            "refunds": given_back,
             "receipt": next((_receipt(row, settings.public) for row in documents["receipt"]), None),
             "creditNotes": [_receipt(row, settings.public) for row in documents["credit_note"]],
         }
@@ -84,6 +86,20 @@ def public_session(session: PaymentSession, url: str | None, *, closing: bool = 
         "hold": {"reason": session.hold_reason, "since": _when(session.hold_since)} if session.hold_reason else None,
         "released": session.released_at is not None,
         "version": session.version,
+    }
+
+
+def public_refund(row: Refund) -> dict[str, Any]:
+    """The ``refund`` object of the API. While Stripe's answer is awaited a refund is pending, for all that anybody can see."""
+    return {
+        "id": str(row.id),
+        "transactionId": str(row.transaction_id),
+        "amount": Money(row.amount_minor, row.currency).decimal(),
+        "currency": row.currency,
+        "status": "pending" if row.status == "claimed" else row.status,
+        "reason": row.reason,
+        "failureReason": row.failure_reason,
+        "createdAt": isoformat(row.created_at),
     }
 
 

@@ -175,11 +175,27 @@ class Transaction(Table):
 
 
 class Refund(Table):
-    """Money given back, as Stripe tells of it."""
+    """Money given back, or the will to give it back: ``params`` are frozen before the first call, the id is its key.
+
+    ``status``: claimed (Stripe's answer is not recorded yet), held (Stripe refuses for now, for an operator to judge), then as
+    Stripe tells: pending, requires_action, succeeded, failed, canceled. ``reason`` is Stripe's, ``why`` is ours. ``made_by`` is
+    ``stripe`` for one that was made in its dashboard; such a one has no ``params``.
+    """
 
     id = UUIDField(primary_key=True)
     transaction = ForeignKeyField(Transaction, backref="refunds")
-    stripe_refund_id = CharField()
+    transaction_id: uuid.UUID
+    operation = ForeignKeyField(Operation, null=True)
+    operation_id: uuid.UUID | None
+    made_by = CharField(default="stripe")
+    why = TextField(null=True)
+    release_auction = BooleanField(default=False)
+    params = TextField(null=True)
+    first_called_at = DateTimeTZField(null=True)
+    next_try_at = DateTimeTZField(null=True)
+    tries = IntegerField(default=0)
+    last_error = TextField(null=True)
+    stripe_refund_id = CharField(null=True)
     amount_minor = BigIntegerField()
     currency = CharField()
     status = CharField()
@@ -190,6 +206,13 @@ class Refund(Table):
 
     class Meta:
         table_name = "refunds"
+
+    @property
+    def frozen(self) -> str:
+        """The parameters of the call. Raises :class:`Permanent` for a refund that was made in Stripe's dashboard."""
+        if self.params is None:
+            raise Permanent(f"refund {self.id} was not made here")
+        return str(self.params)
 
 
 class Dispute(Table):

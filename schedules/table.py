@@ -14,6 +14,7 @@ class Periodic:
 TABLE: tuple[Periodic, ...] = (
     Periodic("sweeps.attempts", 5),
     Periodic("sweeps.operations", 5),
+    Periodic("sweeps.refunds", 5),
     Periodic("sweeps.inbox", 2),
     Periodic("sweeps.outbox", 2),
     Periodic("sweeps.windows", 0.5),

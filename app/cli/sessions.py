@@ -35,19 +35,11 @@ Until = Annotated[datetime | None, typer.Option(help="Until when (UTC).", format
 @app.command()
 def show(session_id: Id, as_json: AsJson = False) -> None:
     """Show how a session stands, with all its attempts and transitions."""
-    from paywindow.models import database
-    from paywindow.models.audit import session_report
-
-    database.connect_to_read(secret(Settings.load(Role.MIGRATE).database_url))
-    with database.transaction():
-        report = session_report(session_id)
-    if report is None:
-        typer.echo(f"There is no payment session {session_id}.", err=True)
-        raise typer.Exit(1)
+    found = report(session_id)
     if as_json:
-        typer.echo(jsons.dumps(report))
+        typer.echo(jsons.dumps(found))
     else:
-        _print(report)
+        _print(found)
 
 
 @app.command()
@@ -90,7 +82,26 @@ def _moment(minutes: int | None, until: datetime | None) -> dict[str, Any]:
     return {"minutes": minutes, "until": until.replace(tzinfo=UTC).isoformat() if until else None}
 
 
+def report(session_id: uuid.UUID) -> dict[str, Any]:
+    """Everything about a session. Ends the command when there is none."""
+    from paywindow.models import database
+    from paywindow.models.audit import session_report
+
+    database.connect_to_read(secret(Settings.load(Role.MIGRATE).database_url))
+    with database.transaction():
+        found = session_report(session_id)
+    if found is None:
+        typer.echo(f"There is no payment session {session_id}.", err=True)
+        raise typer.Exit(1)
+    return found
+
+
 def _override(actor: str, session_id: uuid.UUID, request: dict[str, Any], as_json: bool) -> None:
+    tell(command(actor, session_id, request), as_json)
+
+
+def command(actor: str, session_id: uuid.UUID, request: dict[str, Any]) -> Outcome:
+    """Have the workers carry out a command, and wait for its outcome. Ends the command when none comes."""
     settings = Settings.load(Role.SCHEDULER)
     request = {"session_id": str(session_id), **request}
     client = f"cli:{getpass.getuser()}"
@@ -102,14 +113,24 @@ def _override(actor: str, session_id: uuid.UUID, request: dict[str, Any], as_jso
             f"No worker answered in {_PATIENCE_SECONDS:.0f} s; operation {operation_id} may still happen.", err=True
         )
         raise typer.Exit(3)
+    return outcome
+
+
+def tell(outcome: Outcome, as_json: bool) -> None:
+    """Print how the session stands now, or why not, and end."""
     if as_json:
         typer.echo(jsons.dumps(outcome.body))
     elif outcome.status < 400:
         session = outcome.body["paymentSession"]
         typer.echo(f"{session['id']} is {session['status']}, expires {session['expiresAt']}")
-    else:
-        typer.echo(f"refused ({outcome.body['code']}): {outcome.body['detail']}", err=True)
+    end(outcome, as_json)
+
+
+def end(outcome: Outcome, as_json: bool) -> None:
+    """A refused command says why, unless that is printed already, and ends with code 1."""
     if outcome.status >= 400:
+        if not as_json:
+            typer.echo(f"refused ({outcome.body['code']}): {outcome.body['detail']}", err=True)
         raise typer.Exit(1)
 
 
@@ -133,7 +154,8 @@ def _print(report: dict[str, Any]) -> None:
     session = report["session"]
     console.print(f"[bold]{session['id']}[/bold]  {session['status']}  {session['amount']} {session['currency']}")
     console.print(f"auction {session['auctionId']}, buyer {session['buyerId']}, expires {session['expiresAt']}")
-    for title, rows in (("Attempts", report["attempts"]), ("Charges", report["charges"]), ("Audit", report["audit"])):
+    for title in ("Attempts", "Charges", "Refunds", "Audit"):
+        rows = report[title.lower()]
         if rows:
             table = Table(*rows[0], title=title, title_justify="left")
             for row in rows:

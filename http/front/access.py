@@ -78,7 +78,7 @@ async def operation_client(request: web.Request) -> str:
     meant.
     """
     if sends_service_key(request):
-        return service_key(request, Scope.CHECKOUT, Scope.READ, Scope.ADMIN).name
+        return service_key(request, Scope.CHECKOUT, Scope.READ, Scope.REFUND, Scope.ADMIN).name
     sessions = token_sessions(request)
     if len(sessions) != 1:
         raise Problem(

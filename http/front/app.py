@@ -17,6 +17,7 @@ from paywindow.front import (
     overrides,
     pages,
     receipts,
+    refunds,
     webhooks,
 )
 from paywindow.front.context import FRONT
@@ -48,6 +49,8 @@ def _routes() -> list[web.AbstractRouteDef]:
         web.post("/payments/checkout/{id}/extend", overrides.extend),
         web.post("/payments/checkout/{id}/reopen", overrides.reopen),
         web.post("/payments/checkout/{id}/grant-retry", overrides.grant_retry),
+        web.post("/payments/checkout/{id}/resolve", refunds.resolve),
+        web.post("/payments/refunds", refunds.refund),
         web.post("/payments/retry/{id}", overrides.retry),
         web.post("/pay/{id}/retry", overrides.retry_from_page),
         web.get("/payments/methods", methods.show),

@@ -150,6 +150,32 @@ def _paths() -> dict[str, Any]:
             responses.CheckoutCreated,
             ["not_failed", "session_expired", "session_canceled"],
         ),
+        "/payments/checkout/{id}/resolve": _override(
+            "End a hold",
+            requests.ResolveHold,
+            responses.CheckoutCanceled,
+            ["not_held", "nothing_paid", "auction_taken", "session_canceled"],
+        ),
+        "/payments/refunds": {
+            "post": _operation(
+                "Give a payment back, wholly or in part",
+                security=_KEY,
+                parameters=[{**_IDEMPOTENCY_KEY, "required": True}, _PREFER],
+                body=requests.RefundPayment,
+                answers={201: responses.RefundMade, 202: responses.OperationPending},
+                problems=[
+                    *_COMMAND_PROBLEMS,
+                    "not_found",
+                    "nothing_paid",
+                    "already_refunded",
+                    "refund_exceeds_payment",
+                    "payment_disputed",
+                    "refund_blocked",
+                    "session_held",
+                    "stripe_refused",
+                ],
+            )
+        },
         "/payments/retry/{id}": _override(
             "Try a failed payment again on a new page",
             requests.RetryPayment,
@@ -333,6 +359,8 @@ def _schemas() -> dict[str, Any]:
         (requests.MoveDeadline, "validation"),
         (requests.RetryPayment, "validation"),
         (requests.LinkSeller, "validation"),
+        (requests.ResolveHold, "validation"),
+        (requests.RefundPayment, "validation"),
         *((model, "serialization") for model in responses.MODELS),
     ]
     _, schema = models_json_schema(wanted, ref_template=_REFERENCE)
@@ -345,7 +373,7 @@ def _security_schemes() -> dict[str, Any]:
             "type": "http",
             "scheme": "bearer",
             "description": "A service key (`pwk_...`) with the scopes it needs: `checkout` for commands, "
-            "`read` for reading, `admin` for overrides.",
+            "`read` for reading, `refund` for refunds, `admin` for overrides.",
         },
         "buyerToken": {
             "type": "http",

@@ -35,22 +35,22 @@ async def window(request: web.Request) -> web.Response:
 
 async def expire(request: web.Request) -> web.Response:
     """``POST /payments/checkout/{id}/expire``: close the window now."""
-    return await _admin(request, "window.expire", requests.override)
+    return await admin(request, "window.expire", requests.override)
 
 
 async def extend(request: web.Request) -> web.Response:
     """``POST /payments/checkout/{id}/extend``: move the deadline of an open window."""
-    return await _admin(request, "window.extend", requests.move_deadline)
+    return await admin(request, "window.extend", requests.move_deadline)
 
 
 async def reopen(request: web.Request) -> web.Response:
     """``POST /payments/checkout/{id}/reopen``: open an expired window again."""
-    return await _admin(request, "window.reopen", requests.move_deadline)
+    return await admin(request, "window.reopen", requests.move_deadline)
 
 
 async def grant_retry(request: web.Request) -> web.Response:
     """``POST /payments/checkout/{id}/grant-retry``: allow a failed payment one more try."""
-    return await _admin(request, "payment.grant_retry", requests.override)
+    return await admin(request, "payment.grant_retry", requests.override)
 
 
 async def retry(request: web.Request) -> web.Response:
@@ -83,7 +83,8 @@ async def _published(front: Front, session_id: uuid.UUID, answer: web.Response) 
         await front.snapshots.reach(session_id, session["version"])
 
 
-async def _admin(request: web.Request, actor: str, validate: Callable[[Any], requests.Override]) -> web.Response:
+async def admin(request: web.Request, actor: str, validate: Callable[[Any], requests.Override]) -> web.Response:
+    """Carry out what an admin does to the session in the path, for the actor of that name."""
     key = access.service_key(request, Scope.ADMIN)
     session_id = requests.path_id(request.match_info["id"])
     body = validate(await _document(request))

@@ -14,6 +14,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    StrictBool,
     StrictInt,
     ValidationError,
     ValidationInfo,
@@ -152,6 +153,62 @@ class MoveDeadline(Override):
         return {"reason": self.reason, "minutes": self.minutes, "until": self.until}
 
 
+class ResolveHold(Override):
+    """End a hold: keep the money, or give it back."""
+
+    decision: Literal["accept", "refund"] = Field(
+        description="`accept` settles the held payment, if the auction is not taken; `refund` gives back what is held."
+    )
+
+    def command(self) -> dict[str, Any]:
+        """The message's form."""
+        return {"reason": self.reason, "decision": self.decision}
+
+
+class RefundPayment(_Request):
+    """Give a payment back, wholly or in part. It is named by its session or by its own id: exactly one of the two."""
+
+    session_id: Uuid | None = Field(None, description="Refund the payment that settled this session.")
+    transaction_id: Uuid | None = Field(None, description="Refund this payment.", validate_default=True)
+    amount: Amount | None = Field(
+        None, description="In the payment's currency, with at most its decimals; left out: all that is left."
+    )
+    reason: Description = Field(description="Why, for the record.")
+    release_auction: StrictBool = Field(
+        False, description="Set the auction free once all has gone back; only with a refund of all that is left."
+    )
+
+    @field_validator("transaction_id")
+    @classmethod
+    def _one_of_two(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if "session_id" not in info.data:  # given, and refused already
+            return value
+        if value is None and info.data["session_id"] is None:
+            raise ValueError("is required, unless sessionId is given")
+        if value is not None and info.data["session_id"] is not None:
+            raise ValueError("must be left out when sessionId is given: only one payment is refunded")
+        return value
+
+    @field_validator("amount")
+    @classmethod
+    def _positive(cls, value: Decimal | None) -> Decimal | None:
+        if value is not None and value <= 0:
+            raise ValueError("must be greater than zero")
+        if value is not None:
+            money.plain(value)
+        return value
+
+    def command(self) -> dict[str, Any]:
+        """The message's form. Only the workers know the currency: the amount stays a decimal, in its shortest form."""
+        return {
+            "session_id": self.session_id,
+            "transaction_id": self.transaction_id,
+            "amount": None if self.amount is None else money.plain(self.amount),
+            "reason": self.reason,
+            "release_auction": self.release_auction,
+        }
+
+
 class RetryPayment(_Request):
     """Try a failed payment again on a new page."""
 
@@ -205,6 +262,16 @@ def move_deadline(document: Any) -> MoveDeadline:
     return _validated(MoveDeadline, document, None)
 
 
+def resolve_hold(document: Any) -> ResolveHold:
+    """Validate a resolution. Raises :class:`~paywindow.errors.Problem` with every broken rule."""
+    return _validated(ResolveHold, document, None)
+
+
+def refund_payment(document: Any) -> RefundPayment:
+    """Validate a refund. Raises :class:`~paywindow.errors.Problem` with every broken rule."""
+    return _validated(RefundPayment, document, None)
+
+
 def retry_payment(document: Any) -> RetryPayment:
     """Validate a retry. Raises :class:`~paywindow.errors.Problem` with every broken rule."""
     return _validated(RetryPayment, document, None)
@@ -235,12 +302,18 @@ def _validated(model: type[_Model], document: Any, allowed: AllowList | None) ->
         return model.model_validate(document, context=allowed)
     except ValidationError as error:
         rules = [
-            {"field": ".".join(map(str, each["loc"])), "rule": _rule(each)}
+            {"field": ".".join(_sent_as(model, part, each["type"]) for part in each["loc"]), "rule": _rule(each)}
             for each in error.errors(include_url=False, include_input=False)
         ]
     names = ", ".join(rule["field"] for rule in rules if rule["field"])
     detail = f"These fields break a rule: {names}." if names else "The body must be a JSON object."
     raise Problem("invalid_request", detail, errors=rules)
+
+
+def _sent_as(model: type[BaseModel], part: int | str, broken: str) -> str:
+    """A field's name in the body: where a default broke the rule, pydantic gives the attribute's. Unknown ones stay as sent."""
+    renamed = isinstance(part, str) and part in model.model_fields and broken != "extra_forbidden"
+    return to_camel(str(part)) if renamed else str(part)
 
 
 def _rule(error: Any) -> str:
@@ -251,6 +324,7 @@ def _rule(error: Any) -> str:
         "extra_forbidden": "is not a known field",
         "string_type": "must be a string",
         "int_type": "must be an integer",
+        "bool_type": "must be true or false",
         "literal_error": f"must be one of {context.get('expected')}",
         "greater_than_equal": f"must be at least {context.get('ge')}",
         "less_than_equal": f"must be at most {context.get('le')}",

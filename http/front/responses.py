@@ -114,6 +114,21 @@ class Transaction(_Response):
     dispute: Dispute | None = Field(default=None, description="The newest dispute; for service keys alone.")
 
 
+class Refund(_Response):
+    """Money given back."""
+
+    id: UUID
+    transaction_id: UUID
+    amount: Amount
+    currency: str
+    status: Literal["pending", "requires_action", "succeeded", "failed", "canceled", "held"] = Field(
+        description="`held`: Stripe refuses for now, and an operator decides. A refund that succeeded may fail later."
+    )
+    reason: str | None = Field(description="Stripe's.")
+    failure_reason: str | None
+    created_at: datetime
+
+
 class ReceiptLink(_Response):
     """The session's receipt."""
 
@@ -167,6 +182,7 @@ class SessionStatus(_Response):
     retry: Retry
     attempts: list[Attempt]
     transaction: Transaction | None
+    refunds: list[Refund] = Field(description="Of all payments of the session, oldest first.")
     receipt: ReceiptLink | None
     credit_notes: list[ReceiptLink] = Field(description="What was given back, oldest first.")
     statement: ReceiptLink | None = Field(default=None, description="The seller's statement; for service keys alone.")
@@ -190,6 +206,13 @@ class CheckoutCreated(_Response):
 class CheckoutCanceled(_Response):
     """The session after it was called off."""
 
+    payment_session: PaymentSession
+
+
+class RefundMade(_Response):
+    """The refund as Stripe took it, and its session."""
+
+    refund: Refund
     payment_session: PaymentSession
 
 
@@ -347,6 +370,7 @@ class ProblemDetails(_Response):
 MODELS: tuple[type[BaseModel], ...] = (
     CheckoutCreated,
     CheckoutCanceled,
+    RefundMade,
     SessionStatus,
     WindowState,
     OperationPending,

@@ -35,6 +35,7 @@ from paywindow.models.tables import (
     PaymentMethod,
     PaymentSession,
     Receipt,
+    Refund,
     SellerMovement,
     StripeEvent,
     Transaction,
@@ -118,8 +119,8 @@ class Shop:
 
     def sweep(self) -> None:
         """One round of the periodic work."""
-        for actor in ("sweeps.attempts", "sweeps.operations", "sweeps.inbox", "sweeps.outbox", "sweeps.windows"):
-            self.run(messages.build(actor))
+        for name in ("attempts", "operations", "refunds", "inbox", "outbox", "windows"):
+            self.run(messages.build(f"sweeps.{name}"))
         self.work()
 
     # Buying
@@ -170,6 +171,29 @@ class Shop:
         self.run(messages.command("checkout.cancel", operation, CLIENT, fingerprint, request))
         self.work()
         return self.outcome(operation)
+
+    def command(self, actor: str, key: str | None = None, **request: Any) -> dict[str, Any]:
+        """Send a command and work until it is answered; the outcome."""
+        operation = ids.operation_id(CLIENT, key)
+        self.run(messages.command(actor, operation, CLIENT, ids.fingerprint(actor, request), request))
+        self.work()
+        return self.outcome(operation)
+
+    def refund(self, session: PaymentSession | None = None, key: str | None = None, **changes: Any) -> dict[str, Any]:
+        """Refund the session's payment, all of it unless ``changes`` say otherwise; the outcome."""
+        request = {
+            "session_id": None if session is None else str(session.id),
+            "transaction_id": None,
+            "amount": None,
+            "reason": "broken in transit",
+            "release_auction": False,
+            **changes,
+        }
+        return self.command("payment.refund", key, **request)
+
+    def resolve(self, session: PaymentSession, decision: str, key: str | None = None) -> dict[str, Any]:
+        """End the session's hold; the outcome."""
+        return self.command("payment.resolve", key, session_id=str(session.id), reason="looked at", decision=decision)
 
     def pay(self, session: PaymentSession, card: str = "4242424242424242", **more: Any) -> dict[str, Any]:
         """Pay on the session's current page, without telling anybody: events wait to be delivered."""
@@ -289,6 +313,11 @@ class Shop:
         """The session's charges, oldest first."""
         return self.rows(Transaction, Transaction.session == session.id)
 
+    def refunds(self, session: PaymentSession) -> list[Refund]:
+        """The refunds of the session's payments, oldest first."""
+        ids = [row.id for row in self.transactions(session)]
+        return self.rows(Refund, Refund.transaction.in_(ids))
+
     def transitions(self, session: PaymentSession) -> list[Transition]:
         """The session's audit trail."""
         return self.rows(Transition, Transition.session == session.id)
@@ -323,6 +352,7 @@ class Shop:
             Operation,
             Transaction,
             Receipt,
+            Refund,
             Customer,
             PaymentMethod,
             Dispute,
@@ -334,8 +364,8 @@ class Shop:
         )
         rows = {table.__name__: [dict(row.__data__) for row in self.rows(table)] for table in tables}
         ledger = self.ledger()
-        kinds = ("sessions", "payment_intents", "charges", "customers", "payment_methods", "disputes")
-        kinds = ("sessions", "payment_intents", "charges", "accounts", "transfers")
+        kinds = ("sessions", "payment_intents", "charges", "refunds", "customers", "payment_methods", "disputes")
+        kinds += ("accounts", "transfers")
         return {**rows, "stripe": {kind: ledger[kind] for kind in kinds}}
 
 

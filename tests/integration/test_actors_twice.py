@@ -71,6 +71,43 @@ def _grant(shop: Shop) -> Message[Any]:
     return _command("payment.grant_retry", _declined(shop))
 
 
+@case("payment.refund")
+def _refund(shop: Shop) -> Message[Any]:
+    return _command("payment.refund", _paid(shop), transaction_id=None, amount="100", release_auction=False)
+
+
+@case("refunds.make")
+def _make_refund(shop: Shop) -> Message[Any]:
+    message = _refund(shop)
+    shop.fault("refuse_connection", times=2, path_prefix="/v1/refunds")
+    with pytest.raises(StripeUnavailable):
+        shop.run(message)
+    shop.mend()
+    return build("refunds.make", refund_id=str(shop.rows(Refund)[0].id))
+
+
+@case("payment.resolve")
+def _resolve(shop: Shop) -> Message[Any]:
+    session = shop.open_session(window_minutes=5, late_policy="hold")
+    shop.pass_time(minutes=6)
+    shop.pay(session)
+    shop.deliver()
+    return _command("payment.resolve", session, decision="refund")
+
+
+@case("payment.take_back")
+def _take_back(shop: Shop) -> Message[Any]:
+    session = shop.open_session()
+    shop.pay(session)
+    with database.transaction():
+        PaymentSession.update(status="expired", released_at=clock.now()).where(
+            PaymentSession.id == session.id
+        ).execute()
+    shop.open_session(auction_id=str(session.auction_id))
+    shop.run(messages.receive_event(json.dumps(shop.event("checkout.session.completed")), clock.now()))
+    return shop.take("payment.take_back")
+
+
 @case("window.expire")
 def _expire(shop: Shop) -> Message[Any]:
     return _command("window.expire", shop.open_session())
@@ -273,6 +310,13 @@ def _sweep_operations(shop: Shop) -> Message[Any]:
     return build("sweeps.operations")
 
 
+@case("sweeps.refunds")
+def _sweep_refunds(shop: Shop) -> Message[Any]:
+    _make_refund(shop)
+    shop.pass_time(minutes=1)
+    return build("sweeps.refunds")
+
+
 @case("sweeps.windows")
 def _sweep_windows(shop: Shop) -> Message[Any]:
     _overdue(shop)
@@ -311,6 +355,13 @@ def _collected(shop: Shop) -> Transaction:
 def _command(actor: str, session: PaymentSession, **more: Any) -> Message[Any]:
     request = {"session_id": str(session.id), "reason": "because", **more}
     return messages.command(actor, uuid.uuid4(), "shop", ids.fingerprint(actor, request), request)
+
+
+def _paid(shop: Shop) -> PaymentSession:
+    session = shop.open_session()
+    shop.pay(session)
+    shop.tell("checkout.session.completed")
+    return session
 
 
 def _declined(shop: Shop) -> PaymentSession:

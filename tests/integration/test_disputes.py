@@ -259,3 +259,47 @@ def test_a_dispute_of_another_programs_payment_is_foreign(shop: Shop) -> None:
 
     assert shop.verdicts()["charge.dispute.created"] == "foreign"
     assert shop.rows(Dispute) == []
+
+
+# Refunds meanwhile
+
+
+@pytest.mark.parametrize("step", [None, "review", "lose"])
+def test_a_refund_is_refused_while_the_bank_has_or_may_get_the_money(shop: Shop, step: str | None) -> None:
+    session, charge = sell(shop)
+    dispute_id = open_dispute(shop, charge)
+    if step is not None:
+        shop.control(f"disputes/{dispute_id}/{step}")
+    shop.deliver()
+
+    outcome = shop.refund(session, "refund-1")
+
+    assert (outcome["status"], outcome["body"]["code"]) == (409, "payment_disputed")
+    assert outcome["body"]["dispute"]["stripeDisputeId"] == dispute_id
+    assert shop.refunds(session) == []
+    assert shop.ledger()["refunds"] == []
+
+
+def test_a_won_payment_and_one_under_inquiry_can_be_refunded(shop: Shop) -> None:
+    session, charge = sell(shop)
+    dispute_id = open_dispute(shop, charge, inquiry=True)
+    shop.deliver()
+    assert shop.refund(session, "refund-1", amount="10.00")["status"] == 201
+    shop.control(f"disputes/{dispute_id}/escalate")
+    shop.control(f"disputes/{dispute_id}/win")
+    shop.deliver()
+
+    assert shop.refund(session, "refund-2", amount="10.00")["status"] == 201
+    assert [row.status for row in shop.refunds(session)] == ["succeeded", "succeeded"]
+    books(shop)
+
+
+def test_a_refund_that_stripe_refuses_because_nobody_had_told_of_the_dispute_is_held(shop: Shop) -> None:
+    session, charge = sell(shop)
+    open_dispute(shop, charge)
+
+    outcome = shop.refund(session, "refund-1")
+
+    assert (outcome["status"], outcome["body"]["code"]) == (409, "refund_blocked")
+    assert [row.status for row in shop.refunds(session)] == ["held"]
+    assert shop.session(session.id).hold_reason == "refund_blocked"

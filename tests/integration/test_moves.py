@@ -22,7 +22,7 @@ from paywindow.states import Event
 
 AT = datetime(2026, 1, 31, 10, 30, tzinfo=UTC)
 COLUMNS = ("pending", "processing", "failed", "completed", "expired", "canceled")
-STAY, PAST, HOLD = "stay", "past", "hold"
+STAY, PAST, HOLD, REFUND = "stay", "past", "hold", "refund"
 TO_EXPIRED = ("expired", "payment.expired", "auction.released")
 TO_CANCELED = ("canceled", "payment.canceled", "auction.released")
 TO_COMPLETED = ("completed", "payment.completed")
@@ -30,17 +30,26 @@ TO_FAILED = ("failed", "payment.failed")
 REFUSED = ("failed", "payment.failed", "auction.released")
 TO_PENDING = ("pending",)
 TO_PROCESSING = ("processing", "payment.processing")
+FREE = ("completed", "auction.released")
 
 # What each event does to a row in each status: a move is the new status and what the marketplace is told.
 EXPECTED: dict[str, tuple[Any, ...]] = {
     "page_opened": (STAY, PAST, STAY, PAST, PAST, PAST),
     "page_refused": (REFUSED, PAST, REFUSED, PAST, PAST, PAST),
-    "submitted": (TO_PROCESSING, PAST, TO_PROCESSING, PAST, TO_PROCESSING, HOLD),
-    "paid": (TO_COMPLETED, TO_COMPLETED, TO_COMPLETED, PAST, TO_COMPLETED, HOLD),
-    "paid_late": (HOLD,) * 6,
-    "paid_twice": (HOLD,) * 6,
+    "submitted": (TO_PROCESSING, PAST, TO_PROCESSING, PAST, TO_PROCESSING, STAY),
+    "paid": (TO_COMPLETED, TO_COMPLETED, TO_COMPLETED, PAST, TO_COMPLETED, REFUND),
+    "paid_late": (REFUND, TO_EXPIRED, REFUND, REFUND, REFUND, REFUND),
+    "paid_late_held": (HOLD,) * 6,
+    "paid_twice": (REFUND,) * 6,
     "paid_mismatched": (HOLD,) * 6,
-    "paid_canceled": (HOLD,) * 6,
+    "paid_canceled": (REFUND,) * 6,
+    "paid_while_taken": (STAY,) * 6,
+    "superseded": (TO_EXPIRED, TO_EXPIRED, TO_EXPIRED, PAST, PAST, PAST),
+    "refunded": (PAST, PAST, PAST, FREE, PAST, PAST),
+    "refund_failed": (HOLD,) * 6,
+    "refund_blocked": (HOLD,) * 6,
+    "resolve_accept": ("not_held",) * 6,
+    "resolve_refund": ("not_held",) * 6,
     "declined": (TO_FAILED, STAY, STAY, STAY, STAY, STAY),
     "confirmation_failed": (TO_FAILED, TO_FAILED, PAST, PAST, PAST, PAST),
     "window_closed": (TO_EXPIRED, PAST, TO_EXPIRED, PAST, PAST, PAST),
@@ -53,15 +62,23 @@ EXPECTED: dict[str, tuple[Any, ...]] = {
     "extend": (STAY, STAY, STAY, "already_paid", "session_expired", "session_canceled"),
     "reopen": ("session_open", "payment_processing", "session_open", "already_paid", TO_PENDING, "session_canceled"),
 }
-EXPECTED_HELD: dict[str, str] = {
+EXPECTED_HELD: dict[str, Any] = {
     "page_opened": PAST,
     "page_refused": PAST,
-    "submitted": HOLD,
+    "submitted": STAY,
     "paid": HOLD,
     "paid_late": HOLD,
-    "paid_twice": HOLD,
+    "paid_late_held": HOLD,
+    "paid_twice": REFUND,
     "paid_mismatched": HOLD,
-    "paid_canceled": HOLD,
+    "paid_canceled": REFUND,
+    "paid_while_taken": HOLD,
+    "superseded": {**dict.fromkeys(COLUMNS, PAST), **dict.fromkeys(COLUMNS[:3], TO_EXPIRED)},
+    "refunded": {**dict.fromkeys(COLUMNS, ("", "auction.released")), "expired": STAY, "canceled": STAY},
+    "refund_failed": HOLD,
+    "refund_blocked": HOLD,
+    "resolve_accept": {**dict.fromkeys(COLUMNS, TO_COMPLETED), "completed": STAY, "canceled": "session_canceled"},
+    "resolve_refund": {**dict.fromkeys(COLUMNS, STAY), "processing": TO_FAILED},
     "declined": STAY,
     "confirmation_failed": STAY,
     "window_closed": PAST,
@@ -144,7 +161,8 @@ def written(session: PaymentSession) -> tuple[list[Transition], list[str], list[
 
 
 def happen(session: PaymentSession, event: str, **changes: Any) -> None:
-    if event == "paid" and session.status != "canceled" and session.hold_reason is None:
+    accepts = event == "resolve_accept" and session.status not in ("completed", "canceled")
+    if accepts or (event == "paid" and session.status != "canceled" and session.hold_reason is None):
         changes |= {"completed_at": AT, "released_at": None}
     cause = Cause("service:shop", AT + timedelta(minutes=1), why="because", stripe_event_id="evt_1")
     with transaction():
@@ -162,7 +180,9 @@ def test_an_event_writes_what_its_cell_says(event: str, status: str) -> None:
 
 @pytest.mark.parametrize(("event", "status"), list(itertools.product(EXPECTED, COLUMNS)))
 def test_an_event_of_a_held_session_writes_what_its_cell_says(event: str, status: str) -> None:
-    check(event, status, EXPECTED_HELD[event], held=True)
+    expected = EXPECTED_HELD[event]
+    expected = expected[status] if isinstance(expected, dict) else expected
+    check(event, status, (status, *expected[1:]) if expected[0] == "" else expected, held=True)
 
 
 def check(event: str, status: str, expected: Any, *, held: bool) -> None:
@@ -170,7 +190,7 @@ def check(event: str, status: str, expected: Any, *, held: bool) -> None:
     session = new_session(status, held=held)
     before = load(session)
 
-    if isinstance(expected, str) and expected not in (STAY, PAST, HOLD):
+    if isinstance(expected, str) and expected not in (STAY, PAST, HOLD, REFUND):
         with pytest.raises(Problem) as refused:
             happen(session, event)
         assert refused.value.code == expected
@@ -211,11 +231,11 @@ def test_a_settled_expired_session_takes_its_auction_back() -> None:
 def test_a_second_hold_keeps_the_first_reason_and_its_moment() -> None:
     session = new_session("pending")
 
-    happen(session, "paid_late")
+    happen(session, "paid_late_held")
     happen(session, "paid_mismatched")
 
     found = load(session)
-    assert (found.hold_reason, found.version) == ("paid_late", 3)
+    assert (found.hold_reason, found.version) == ("paid_late_held", 3)
 
 
 def test_of_two_moves_from_the_same_version_one_wins_and_the_other_is_stale() -> None:

@@ -28,7 +28,7 @@ def status(shop, session):
 
 
 def credit_notes(shop):
-    return [row for row in shop.rows(Receipt) if row.kind == "credit_note"]
+    return sorted((row for row in shop.rows(Receipt) if row.kind == "credit_note"), key=lambda row: row.number)
 
 
 def test_a_full_refund_is_recorded_and_gets_a_credit_note(paid):

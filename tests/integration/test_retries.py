@@ -562,7 +562,7 @@ class TestTheBuyersRetry:
         assert (shop.attempt(session).kind, shop.session(session.id).status) == ("roll", "pending")
         assert shop.session(session.id).retry_count == 1
 
-    def test_of_a_page_that_is_paid_after_the_deadline_while_it_is_being_closed_holds_the_money(self, shop):
+    def test_of_a_page_that_is_paid_after_the_deadline_while_it_is_being_closed_gives_the_money_back(self, shop):
         session = decline(shop, shop.open_session(window_minutes=5))
         shop.pass_time(minutes=4, seconds=30)
         message = retry_message(session)
@@ -577,9 +577,9 @@ class TestTheBuyersRetry:
         shop.work()
 
         session = shop.session(session.id)
-        assert (session.status, session.hold_reason, session.attempt_number) == ("failed", "paid_late", 1)
-        assert [row.settled_at for row in shop.transactions(session)] == [None, None]
-        assert answer_of(shop, message)["body"]["code"] == "session_held"
+        assert (session.status, session.hold_reason, session.attempt_number) == ("failed", None, 1)
+        assert [row.status for row in shop.transactions(session)] == ["failed", "refunded"]
+        assert answer_of(shop, message)["body"]["code"] == "session_expired"
 
     def test_whose_page_was_closed_only_after_the_deadline_opens_no_other(self, shop):
         session = decline(shop, shop.open_session(window_minutes=5))

@@ -34,17 +34,19 @@ from paywindow.models.tables import (
     Operation,
     Outbox,
     PaymentSession,
+    Refund,
     StripeEvent,
     Transaction,
     Transition,
 )
+from paywindow.models.windows import OPEN
 from paywindow.sandbox.clock import Clock as SandboxClock
 from paywindow.states import PAYABLE, Status
 
 START = datetime(2026, 1, 31, 10, 30, 0, 250_000, tzinfo=UTC)
 LIMIT = 3
 CHUNK = 100
-SWEEPS = ("sweeps.attempts", "sweeps.inbox", "sweeps.outbox", "sweeps.windows")
+SWEEPS = ("sweeps.attempts", "sweeps.inbox", "sweeps.outbox", "sweeps.refunds", "sweeps.windows")
 TABLES = "payment_sessions, outbox, stripe_events, receipt_counters"
 
 DECLINES = {
@@ -375,11 +377,15 @@ class Course:
             claimed = CheckoutAttempt.select().where(CheckoutAttempt.status == "claimed")
             unanswered = Operation.select().where(Operation.outcome.is_null())
             failed = PaymentSession.select().where(*_NOT_LEFT_ALONE)
+            refunds = Refund.select().where(Refund.status == "claimed")
+            due = PaymentSession.select().where(*OPEN, PaymentSession.due_at <= self.moment)
             return [
                 *((row.actor, row.next_send_at) for row in outbox),
                 *((f"{row.type}: {row.last_error}", row.next_try_at) for row in events),
                 *((f"attempt {row.number}: {row.last_error}", row.next_try_at) for row in claimed),
                 *((row.kind, self.moment) for row in unanswered),
+                *((f"refund: {row.last_error}", row.next_try_at) for row in refunds),
+                *((f"{row.status}, and due", row.due_at) for row in due),
                 *(("what follows a failure", max(row.retry_at or row.due_at, row.due_at)) for row in failed),
             ]
 
@@ -438,14 +444,19 @@ class Course:
             reminders = Notification.select().where(Notification.type == "payment.retry_available").count()
             outcomes = {row.id: jsons.loads(row.outcome) for row in Operation.select()}
         paid = [charge_id for charge_id, charge in charges.items() if charge["status"] == "succeeded"]
-        assert {row.stripe_charge_id: row.status for row in booked} == {key: c["status"] for key, c in charges.items()}
+        as_charged = {row.stripe_charge_id: "failed" if row.status == "failed" else "succeeded" for row in booked}
+        assert as_charged == {key: charge["status"] for key, charge in charges.items()}
         assert all(row.failure_code and row.failure_reason for row in booked if row.status == "failed")
         assert not any(page["status"] == "open" for page in ledger["sessions"]), "a page outlives the window"
         settled = [row.stripe_charge_id for row in booked if row.settled_at is not None]
-        if paid and session.hold_reason is None:
+        assert session.hold_reason is None, "money is held without need"
+        given_back = [refund["charge"] for refund in ledger["refunds"] if refund["status"] == "succeeded"]
+        if paid and not given_back:
             assert (session.status, settled) == (Status.COMPLETED, paid), "money was lost"
         elif paid:
-            assert (session.hold_reason, settled) == ("paid_late", []), "money is held without need"
+            assert (settled, given_back) == ([], paid), "the buyer is not left as he was"
+            assert any(row.event == "paid_late" for row in trail), "money is given back without need"
+            assert (session.status, session.released_at is None) == (Status.EXPIRED, False)
         else:
             assert session.status == Status.EXPIRED or session.released_at is not None, f"left {session.status}"
         assert reminders == sum(row.event == "retried" and row.who == "system:window.due" for row in trail)

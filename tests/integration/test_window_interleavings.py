@@ -1,4 +1,4 @@
-"""Generated interleavings: whatever the order of things around a deadline, no payment is lost and none is taken twice.
+"""Generated interleavings: whatever the order of things around a deadline, no payment is lost and none is kept twice.
 
 Hypothesis draws what happens: buyers pay, time passes, webhooks arrive, sweeps run, admins move deadlines, Stripe breaks, workers
 are killed, and all of that also in the middle of an actor, between its call to Stripe and its commit. Everything is real but
@@ -37,6 +37,7 @@ from paywindow.models.tables import (
     PaymentSession,
     Receipt,
     ReceiptCounter,
+    Refund,
     StripeEvent,
     Transaction,
     Transition,
@@ -44,10 +45,11 @@ from paywindow.models.tables import (
 from paywindow.models.windows import OPEN
 from paywindow.published import session_key, window_key
 from paywindow.sandbox.clock import Clock as SandboxClock
-from paywindow.states import PAYABLE, RELEASES, Event, Kind, Status, answer
+from paywindow.states import PAYABLE, Event, Kind, Status, answer, releases
 
 START = datetime(2026, 1, 31, 10, 30, 0, 250_000, tzinfo=UTC)
-SWEEPS = ("sweeps.attempts", "sweeps.inbox", "sweeps.outbox", "sweeps.windows")
+SWEEPS = ("sweeps.attempts", "sweeps.inbox", "sweeps.outbox", "sweeps.refunds", "sweeps.windows")
+POLICIES = ("refund", "refund", "accept", "hold")
 #: As many as Dramatiq is configured to make; after that a message is a dead letter, and the rows must do.
 RETRIES = 3
 #: Runs to a seed.
@@ -63,10 +65,15 @@ OUTAGES = ("refuse_connection", "500", "429")
 #: The work is done, and the answer is lost: once (the SDK asks again) or twice (nobody knows).
 LOST = st.sampled_from(["500_after_work", "timeout_after_work"])
 COMMANDS = ("window.extend", "window.expire", "window.reopen", "checkout.cancel", "payment.retry")
+MONEY_COMMANDS = ("payment.refund", "payment.resolve")
 TABLES = (
-    *(Transition, Notification, Outbox, StripeEvent, Receipt, ReceiptCounter),
+    *(Transition, Notification, Outbox, StripeEvent, Receipt, ReceiptCounter, Refund),
     *(Transaction, Operation, CheckoutAttempt, PaymentSession),
 )
+
+
+#: Events that give a session its auction back; so does whatever completes it.
+TAKES_BACK = ("reopen", "submitted")
 
 
 class Killed(BaseException):
@@ -106,6 +113,7 @@ class World:
         self.moment = START
         self.trap: Trap | None = None
         self.working = self.failed = self.without_webhooks = self.away = False
+        self.policy = POLICIES[0]
         self.auctions: list[uuid.UUID] = []
         self.sessions: list[uuid.UUID] = []
         self.pages: list[str] = []
@@ -281,9 +289,23 @@ class World:
             request |= {"minutes": minutes, "until": None}
         self._command(messages.command(kind, uuid.uuid4(), "admin", ids.fingerprint(kind, request), request))
 
+    def money(self, kind: str, session: int, share: int) -> None:
+        """The marketplace gives (a part of) a payment back, or an admin ends a hold."""
+        request: dict[str, Any] = {
+            "session_id": str(self.sessions[session % len(self.sessions)]),
+            "reason": "asked for",
+        }
+        if kind == "payment.refund":
+            amount = None if share == 0 else str(share * 50)
+            request |= {"transaction_id": None, "amount": amount, "release_auction": share == 0}
+        else:
+            request["decision"] = "accept" if share % 2 else "refund"
+        self._command(messages.command(kind, uuid.uuid4(), "admin", ids.fingerprint(kind, request), request))
+
     def next_bidder(self, auction: int, minutes: int) -> None:
         """The marketplace offers an auction to somebody else."""
-        request = self.shop.request(auction_id=str(self.auctions[auction % len(self.auctions)]), window_minutes=minutes)
+        wanted = self.auctions[auction % len(self.auctions)]
+        request = self.shop.request(auction_id=str(wanted), window_minutes=minutes, late_policy=self.policy)
         self._command(self.shop.create_message(request))
 
     def winner(self, minutes: int) -> None:
@@ -302,12 +324,13 @@ class World:
     def outage(self, kind: str) -> None:
         """Stripe cannot be used until it comes back."""
         self.away = True
-        self.shop.fault(kind, path_prefix="/v1/checkout", times=1_000_000)
+        for path in ("/v1/checkout", "/v1/refunds"):
+            self.shop.fault(kind, path_prefix=path, times=1_000_000)
 
     def hiccup(self, kind: str, times: int, path: str) -> None:
         """The answer to the next call is lost."""
         self.away = True
-        self.shop.fault(kind, path_prefix="/v1/checkout", path_suffix=path, method="POST", times=times)
+        self.shop.fault(kind, path_prefix="/v1/", path_suffix=path, method="POST", times=times)
 
     def back(self) -> None:
         """Stripe can be used again."""
@@ -341,8 +364,12 @@ class World:
         assert len(payable) == len(set(payable)), "two pages of a session can be paid"
         unreleased = [row.auction_id for row in sessions.values() if row.released_at is None]
         assert len(unreleased) == len(set(unreleased)), "two open sessions of an auction"
-        charged = [charge.auction for charge in self.charges]
-        assert len(charged) == len(set(charged)), "an auction was paid twice"
+        with transaction():
+            settled = Transaction.select().where(
+                Transaction.settled_at.is_null(False), Transaction.status != "refunded"
+            )
+            won = [sessions[row.session_id].auction_id for row in settled]
+        assert len(won) == len(set(won)), "an auction was sold twice"
         for row in sessions.values():
             if (
                 row.status in PAYABLE
@@ -395,11 +422,13 @@ class World:
             events = StripeEvent.select().where(StripeEvent.handled_at.is_null())
             claimed = CheckoutAttempt.select().where(CheckoutAttempt.status == "claimed")
             operations = Operation.select().where(Operation.outcome.is_null())
+            refunds = Refund.select().where(Refund.status == "claimed")
             due = PaymentSession.select().where(*OPEN, PaymentSession.expires_at <= self.moment)
             return [
                 *((row.actor, row.next_send_at) for row in outbox),
                 *((f"{row.type}: {row.last_error}", row.next_try_at) for row in events),
                 *((f"attempt {row.number} ({row.kind}): {row.last_error}", row.next_try_at) for row in claimed),
+                *((f"refund: {row.last_error}", row.next_try_at) for row in refunds),
                 *((row.kind, self.moment) for row in operations),
                 *((f"{row.status} past its deadline", row.due_at) for row in due),
             ]
@@ -421,6 +450,7 @@ class World:
         transactions = self.shop.rows(Transaction)
         self._check_pages(ledger["sessions"], sessions)
         self._check_money(ledger["charges"], sessions, transactions)
+        self._check_refunds(ledger["refunds"])
         self._check_receipts(transactions)
         for session in sessions.values():
             self._check_trail(session)
@@ -441,40 +471,71 @@ class World:
     ) -> None:
         succeeded = {charge["id"] for charge in charges if charge["status"] == "succeeded"}
         assert succeeded == {charge.id for charge in self.charges}
-        booked = [row.stripe_charge_id for row in rows if row.status == "succeeded"]
+        booked = [row.stripe_charge_id for row in rows if row.status != "failed"]
         assert sorted(map(str, booked)) == sorted(succeeded), "the books do not have each charge once"
         for charge in self.charges:
             row = next(row for row in rows if row.stripe_charge_id == charge.id)
             session = sessions[charge.session]
             in_time = charge.created <= charge.deadline
-            if row.settled_at is None:
-                assert session.hold_reason == Event.PAID_LATE, f"not settled: {session.hold_reason}"
-                assert not in_time, f"paid in time, yet held: {session.hold_reason}"
+            at_stripe = next(each for each in charges if each["id"] == charge.id)
+            if row.settled_at is not None:
+                assert session.status == Status.COMPLETED
+                assert session.released_at is None or row.status == "refunded"
+            elif session.hold_reason is None:
+                self.counts["given back"] += 1
+                assert at_stripe["amount_refunded"] == row.amount_minor, "money neither settled nor given back nor held"
+                assert row.status == "refunded"
             else:
-                assert (session.status, session.released_at) == (Status.COMPLETED, None)
+                self.counts["held"] += 1
+                assert at_stripe["amount_refunded"] == 0
+                assert not in_time, f"paid in time, yet held: {session.hold_reason}"
+            if in_time and row.settled_at is None:
+                rivals = [
+                    other
+                    for other in rows
+                    if other.settled_at and sessions[other.session_id].auction_id == charge.auction
+                ]
+                decided = any(row.event == Event.RESOLVE_REFUND for row in self.shop.transitions(session))
+                needed = rivals or decided or session.status == Status.CANCELED
+                assert needed, "paid in time, and given back without need"
         paid = {row.session_id for row in rows if row.settled_at is not None}
         assert paid == {row.id for row in sessions.values() if row.status == Status.COMPLETED}
 
+    def _check_refunds(self, at_stripe: list[dict[str, Any]]) -> None:
+        booked = {
+            row.stripe_refund_id: (row.amount_minor, row.status)
+            for row in self.shop.rows(Refund)
+            if row.stripe_refund_id
+        }
+        assert booked == {refund["id"]: (refund["amount"], refund["status"]) for refund in at_stripe}
+        self.counts["refunds"] += len(booked)
+
     def _check_receipts(self, transactions: list[Transaction]) -> None:
-        receipts = self.shop.rows(Receipt)
+        receipts = [row for row in self.shop.rows(Receipt) if row.kind == "receipt"]
         settled = [row.id for row in transactions if row.settled_at is not None]
+        notes = {row.refund_id for row in self.shop.rows(Receipt) if row.kind == "credit_note"}
+        due = {row.id for row in self.shop.rows(Refund) if row.status == "succeeded" and row.transaction_id in settled}
+        assert notes == due, "each refund of a settled payment has its credit note"
         assert sorted(row.transaction_id for row in receipts) == sorted(settled), "each settled payment has one receipt"
         assert sorted(row.number for row in receipts) == list(range(1, len(receipts) + 1)), "numbers have a gap"
 
     def _check_trail(self, session: PaymentSession) -> None:
         trail = sorted(self.shop.transitions(session), key=lambda row: row.version)
-        status, hold, told = Status.PENDING, None, []
+        status, hold, told, free = Status.PENDING, None, [], False
         for row in trail:
             cell = answer(Event(row.event), status, held=hold is not None)
             assert row.from_status == status, "the trail has a gap"
             assert row.to_status == (cell.status or status), (
                 f"{row.event} does not lead from {status} to {row.to_status}"
             )
-            assert cell.kind in (Kind.MOVE, Kind.STAY, Kind.HOLD)
+            assert cell.kind in (Kind.MOVE, Kind.STAY, Kind.HOLD, Kind.REFUND)
             status, hold = Status(row.to_status), row.hold_reason
-            if cell.kind is Kind.MOVE and row.event in {event.value for event in RELEASES}:
+            if releases(Event(row.event), cell) and not free:
                 told.append("auction.released")
-            if cell.kind is Kind.MOVE and row.to_status in ("expired", "canceled", "completed", "failed"):
+            free = releases(Event(row.event), cell) or (
+                free and status != Status.COMPLETED and row.event not in TAKES_BACK
+            )
+            if cell.status and row.to_status in ("expired", "canceled", "completed", "failed"):
                 told.append(f"payment.{row.to_status}")
         assert (session.status, session.hold_reason) == (status, hold)
         with transaction():
@@ -510,6 +571,7 @@ AROUND = st.sampled_from([-1, -0.25, 0, 0.25, 1])
 DURING = st.one_of(
     st.tuples(st.just("due"), INDEX, AROUND),
     st.tuples(st.just("command"), st.sampled_from(COMMANDS), INDEX, MINUTES),
+    st.tuples(st.just("money"), st.sampled_from(MONEY_COMMANDS), INDEX, st.integers(0, 3)),
     st.tuples(st.just("next_bidder"), INDEX, MINUTES),
     st.tuples(st.just("webhook"), INDEX, st.just(1)),
     st.tuples(st.just("last_second"), INDEX, AROUND, CARD),
@@ -542,10 +604,15 @@ RULES: list[tuple[str, str, dict[str, Any]]] = [
     ("work", "work", {}),
     ("wipe", "wipe", {}),
     ("command", "command", {"kind": st.sampled_from(COMMANDS), "session": INDEX, "minutes": MINUTES}),
+    ("money", "money", {"kind": st.sampled_from(MONEY_COMMANDS), "session": INDEX, "share": st.integers(0, 3)}),
     ("repeat", "repeat", {"command": INDEX}),
     ("next_bidder", "next_bidder", {"auction": INDEX, "minutes": MINUTES}),
     ("outage", "outage", {"kind": st.sampled_from(OUTAGES)}),
-    ("hiccup", "hiccup", {"kind": LOST, "times": st.integers(1, 2), "path": st.sampled_from(["/expire", "/sessions"])}),
+    (
+        "hiccup",
+        "hiccup",
+        {"kind": LOST, "times": st.integers(1, 2), "path": st.sampled_from(["/expire", "/sessions", "/refunds"])},
+    ),
     ("back", "back", {}),
     ("interrupt", "interrupt", {**POINT, "between": ACTS, "during": DURING}),
     ("kill", "interrupt", {**POINT, "between": st.none(), "during": DURING}),
@@ -565,9 +632,13 @@ def machine(world: World) -> type[RuleBasedStateMachine]:
             super().__init__()
             world.reset()
 
-        @initialize(minutes=MINUTES, without_webhooks=st.sampled_from([False, False, False, True]))
-        def begin(self, minutes: int, without_webhooks: bool) -> None:
-            world.without_webhooks = without_webhooks
+        @initialize(
+            minutes=MINUTES,
+            without_webhooks=st.sampled_from([False, False, False, True]),
+            policy=st.sampled_from(POLICIES),
+        )
+        def begin(self, minutes: int, without_webhooks: bool, policy: str) -> None:
+            world.without_webhooks, world.policy = without_webhooks, policy
             world.act("winner", minutes)
 
         def teardown(self) -> None:
@@ -621,7 +692,7 @@ def world(make_shop: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> Ite
     monkeypatch.setattr(database, "execute_sql", executing)
     monkeypatch.setattr(db, "_send", sending)
     yield world
-    told = ("runs", "steps", "charges", "interruptions", "kills")
+    told = ("runs", "steps", "charges", "refunds", "given back", "held", "interruptions", "kills")
     print(", ".join(f"{world.counts[name]} {name}" for name in told))  # noqa: T201 - make chaos shows it
 
 
