@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-BUYER, METHOD = uuid.uuid4(), uuid.uuid4()
+BUYER = uuid.UUID("7c9e6679-7425-40de-944b-e07fc1f90ae7")
+METHOD = uuid.UUID("0b2f1c7e-5a39-4d0c-8d55-6f1f3a0c9e21")
 LIST, ONE = f"/payments/methods?buyerId={BUYER}", f"/payments/methods/{METHOD}?buyerId={BUYER}"
 KEPT = {"paymentMethods": [{"id": str(METHOD), "type": "card"}]}
 
