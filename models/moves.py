@@ -61,9 +61,9 @@ def unreleased_of(auction_id: uuid.UUID) -> PaymentSession | None:
 def count_holds() -> dict[str, int]:
     """How many sessions are held, by reason; reasons without any are there with 0."""
     counts = dict.fromkeys(sorted(HOLD_REASONS), 0)
-    query = PaymentSession.select(PaymentSession.hold_reason, fn.COUNT(PaymentSession.id).alias("count"))
-    held = query.where(PaymentSession.hold_reason.is_null(False)).group_by(PaymentSession.hold_reason)
-    return counts | {row.hold_reason: row.count for row in held}
+    query = PaymentSession.select(PaymentSession.hold_reason, fn.COUNT(PaymentSession.id))
+    held: Any = query.where(PaymentSession.hold_reason.is_null(False)).group_by(PaymentSession.hold_reason).tuples()
+    return counts | dict(held)
 
 
 def check(session: PaymentSession, event: Event) -> Answer:

@@ -252,7 +252,7 @@ def _validated(model: type[_Model], document: Any, allowed: AllowList | None) ->
         return model.model_validate(document, context=allowed)
     except ValidationError as error:
         rules = [
-            {"field": ".".join(_sent_as(model, part) for part in each["loc"]), "rule": _rule(each)}
+            {"field": _field(model, each), "rule": _rule(each)}
             for each in error.errors(include_url=False, include_input=False)
         ]
     names = ", ".join(rule["field"] for rule in rules if rule["field"])
@@ -260,9 +260,10 @@ def _validated(model: type[_Model], document: Any, allowed: AllowList | None) ->
     raise Problem("invalid_request", detail, errors=rules)
 
 
-def _sent_as(model: type[BaseModel], part: int | str) -> str:
-    """A field's name in the body: where a default broke the rule, pydantic gives the attribute's."""
-    return to_camel(part) if isinstance(part, str) and part in model.model_fields else str(part)
+def _field(model: type[BaseModel], error: Any) -> str:
+    """The field's name in the body: where a default broke the rule, pydantic gives the attribute's."""
+    name = ".".join(map(str, error["loc"]))
+    return to_camel(name) if name in model.model_fields and error["type"] == "value_error" else name
 
 
 def _rule(error: Any) -> str:
