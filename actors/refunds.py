@@ -20,7 +20,7 @@ from paywindow.actors import answers, refund_outcomes
 from paywindow.actors.registry import actor
 from paywindow.actors.runtime import runtime
 from paywindow.errors import Problem, StripeRefused, StripeUnavailable
-from paywindow.models import moves, operations, outbox, refund_claims, refunds
+from paywindow.models import disputes, moves, operations, outbox, refund_claims, refunds
 from paywindow.models.database import transaction
 from paywindow.models.moves import Cause
 from paywindow.models.tables import Operation, PaymentSession, Refund, Transaction
@@ -110,6 +110,10 @@ def _payment(session: PaymentSession, request: dict[str, Any]) -> Transaction:
     paid = refunds.settled(session) if wanted is None else Transaction.get_by_id(uuid.UUID(wanted))
     if paid is None or paid.status == "failed":
         raise Problem("nothing_paid", "No payment was received that could be refunded.", sessionId=str(session.id))
+    dispute = disputes.blocking(paid)
+    if dispute is not None:
+        detail = f"The payment is disputed ({dispute.status}): the buyer's bank decides about the money."
+        raise Problem("refund_blocked", detail, sessionId=str(session.id), dispute=disputes.public(dispute))
     return paid
 
 

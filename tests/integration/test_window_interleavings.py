@@ -595,6 +595,7 @@ RULES: list[tuple[str, str, dict[str, Any]]] = [
     ("pay", "pay", {"page": INDEX, "card": CARD}),
     ("authenticate", "authenticate", {"page": INDEX, "passed": st.booleans()}),
     ("last_second", "last_second", {"session": INDEX, "seconds": AROUND, "card": CARD}),
+    ("too_late", "last_second", {"session": INDEX, "seconds": st.sampled_from([1, 30]), "card": CARD}),
     ("wait", "wait", {"seconds": SECONDS}),
     ("approach", "approach", {"session": INDEX, "seconds": AROUND}),
     ("due", "due", {"session": INDEX, "seconds": AROUND}),
