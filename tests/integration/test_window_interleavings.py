@@ -637,10 +637,13 @@ def machine(world: World) -> type[RuleBasedStateMachine]:
             minutes=MINUTES,
             without_webhooks=st.sampled_from([False, False, False, True]),
             policy=st.sampled_from(POLICIES),
+            late=st.sampled_from([False, False, True]),
         )
-        def begin(self, minutes: int, without_webhooks: bool, policy: str) -> None:
+        def begin(self, minutes: int, without_webhooks: bool, policy: str, late: bool) -> None:
             world.without_webhooks, world.policy = without_webhooks, policy
-            world.act("winner", minutes)
+            world.act("winner", 5 if late else minutes)
+            if late:  # only so short a window has a page that outlives it
+                world.act("last_second", 0, 30, "pays")
 
         def teardown(self) -> None:
             if world.failed or not world.auctions:
