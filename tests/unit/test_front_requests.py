@@ -105,7 +105,7 @@ def test_an_amount_that_cannot_be_charged_names_its_rule(amount: str, currency: 
 
 
 def test_twelve_digits_are_enough() -> None:
-    text = jsons.dumps(GOOD).replace("275", "9999999999.99")
+    text = jsons.dumps({**GOOD, "currency": "IDR"}).replace("275", "9999999999.99")
     assert parse(text).amount_minor == 999_999_999_999
 
 
