@@ -152,3 +152,46 @@ def test_without_a_worker_the_command_says_that_it_may_still_happen_and_ends_wit
 
     assert result.exit_code == 3
     assert "may still happen" in result.stderr
+
+
+def pay(shop, workers, session):
+    shop.pay(session)
+    shop.deliver(work=False)
+    workers.until(lambda: shop.session(session.id).status == "completed")
+    workers.until_idle()
+
+
+def test_a_refund_asks_before_money_moves(shop, workers, session, sessions):
+    pay(shop, workers, session)
+
+    printed = sessions("refund", session.id, "--reason", "broken", "--amount", "100")
+
+    assert printed.returncode == 1
+    assert "Refund 100 of 275.50 USD" in printed.stderr
+    assert shop.ledger()["refunds"] == []
+
+
+def test_a_refund_is_made_and_shown_with_who_asked(shop, workers, session, sessions):
+    pay(shop, workers, session)
+
+    printed = sessions("refund", session.id, "--reason", "broken", "--amount", "100", "--yes")
+    rest = sessions("refund", session.id, "--reason", "broken", "--yes", "--json")
+    more = sessions("refund", session.id, "--reason", "broken", "--yes")
+
+    assert (printed.returncode, printed.stdout.split()[3:5]) == (0, ["100.00", "USD"]), printed.stderr
+    assert json.loads(rest.stdout)["refund"]["amount"] == 175.5
+    assert (more.returncode, "already_refunded" in more.stderr) == (1, True)
+    refunds = json.loads(sessions("show", session.id, "--json").stdout)["refunds"]
+    assert [(row["amount"], row["why"], row["who"].startswith("cli:")) for row in refunds] == [
+        ("100.00 USD", "broken", True),
+        ("175.50 USD", "broken", True),
+    ]
+
+
+def test_resolving_asks_too_and_says_why_it_is_refused(workers, session, sessions):
+    asked = sessions("resolve", session.id, "refund", "--reason", "looked at")
+    refused = sessions("resolve", session.id, "refund", "--reason", "looked at", "--yes")
+    misspelt = sessions("resolve", session.id, "keep", "--reason", "looked at", "--yes")
+
+    assert (asked.returncode, refused.returncode, misspelt.returncode) == (1, 1, 2)
+    assert "not_held" in refused.stderr

@@ -474,6 +474,35 @@ def test_a_refund_that_is_blocked_is_held_for_an_operator(
     assert [row["amount"] for row in shop.ledger()["refunds"]] == ([] if decision == "accept" else [10000])
 
 
+def test_a_disputed_payment_cannot_be_refunded_and_nothing_is_held_for_asking(shop: Shop) -> None:
+    session = paid(shop)
+    shop.control("disputes", charge=shop.ledger()["charges"][0]["id"])
+    shop.deliver()
+
+    outcome = shop.refund(session)
+
+    assert (outcome["status"], outcome["body"]["code"]) == (409, "payment_disputed")
+    assert outcome["body"]["dispute"]["status"] == "needs_response"
+    assert (shop.refunds(session), shop.session(session.id).hold_reason) == ([], None)
+
+
+def test_a_dispute_that_only_stripe_knows_of_holds_the_refund(shop: Shop) -> None:
+    session = paid(shop)
+    shop.control("disputes", charge=shop.ledger()["charges"][0]["id"])
+
+    outcome = shop.refund(session)
+
+    assert (outcome["body"]["code"], outcome["body"]["stripeCode"]) == ("refund_blocked", "charge_disputed")
+    assert [row.status for row in shop.refunds(session)] == ["held"]
+    assert shop.session(session.id).hold_reason == "refund_blocked"
+
+
+def test_an_inquiry_may_be_ended_by_a_refund(shop: Shop) -> None:
+    session = paid(shop, "4000000000001976")
+
+    assert shop.refund(session)["status"] == 201
+
+
 def test_a_permanent_refusal_fails_the_refund_with_stripes_code(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     session = paid(shop)
     monkeypatch.setattr(runtime.runtime().gateway, "create_refund", refuses("refund_disputed_payment"))

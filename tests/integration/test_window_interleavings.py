@@ -595,6 +595,7 @@ RULES: list[tuple[str, str, dict[str, Any]]] = [
     ("pay", "pay", {"page": INDEX, "card": CARD}),
     ("authenticate", "authenticate", {"page": INDEX, "passed": st.booleans()}),
     ("last_second", "last_second", {"session": INDEX, "seconds": AROUND, "card": CARD}),
+    ("too_late", "last_second", {"session": INDEX, "seconds": st.sampled_from([1, 30]), "card": CARD}),
     ("wait", "wait", {"seconds": SECONDS}),
     ("approach", "approach", {"session": INDEX, "seconds": AROUND}),
     ("due", "due", {"session": INDEX, "seconds": AROUND}),
@@ -636,10 +637,13 @@ def machine(world: World) -> type[RuleBasedStateMachine]:
             minutes=MINUTES,
             without_webhooks=st.sampled_from([False, False, False, True]),
             policy=st.sampled_from(POLICIES),
+            late=st.sampled_from([False, False, True]),
         )
-        def begin(self, minutes: int, without_webhooks: bool, policy: str) -> None:
+        def begin(self, minutes: int, without_webhooks: bool, policy: str, late: bool) -> None:
             world.without_webhooks, world.policy = without_webhooks, policy
-            world.act("winner", minutes)
+            world.act("winner", 5 if late else minutes)
+            if late:  # only so short a window has a page that outlives it
+                world.act("last_second", 0, 30, "pays")
 
         def teardown(self) -> None:
             if world.failed or not world.auctions:
