@@ -25,6 +25,7 @@ _MODULES = (
     "refunds",
     "resolve",
     "retry",
+    "sessions",
     "stop",
     "sweeps",
     "take_back",
