@@ -237,7 +237,7 @@ def _paths() -> dict[str, Any]:
                 "Newest first, and never a number.",
                 security=_keys(Scope.READ, Scope.CHECKOUT),
                 parameters=[BUYER_ID],
-                answers={200: responses.PaymentMethods},
+                answers={200: responses.PaymentMethodList},
                 problems=[*(code for code in _READ_PROBLEMS if code != "not_found"), "invalid_request"],
             )
         },

@@ -302,7 +302,7 @@ class PaymentMethod(_Response):
     created_at: datetime
 
 
-class PaymentMethods(_Response):
+class PaymentMethodList(_Response):
     """A buyer's payment methods."""
 
     payment_methods: list[PaymentMethod]
@@ -348,7 +348,7 @@ MODELS: tuple[type[BaseModel], ...] = (
     WindowState,
     OperationPending,
     ReceiptFound,
-    PaymentMethods,
+    PaymentMethodList,
     PaymentMethodDetached,
     BuyerToken,
     SessionPage,
