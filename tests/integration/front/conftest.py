@@ -90,7 +90,7 @@ def front_environment(redis_url: str) -> dict[str, str]:
 async def _is_documented(request: web.Request, response: web.StreamResponse) -> None:
     """Every answer that any test gets is one that the OpenAPI document promises: its status, and the code of a problem.
 
-    What is not turns into a 500 here, and the test says why in its log.
+    Any other is not sent: the connection ends, and the log says why.
     """
     resource = request.match_info.route.resource
     operation = {} if resource is None else document()["paths"].get(resource.canonical, {}).get(request.method.lower())
