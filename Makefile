@@ -9,9 +9,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-# wkhtmltopdf prints receipts; the tests look at them and buy in a browser.
+# wkhtmltopdf prints receipts; the tests look at them, buy in a browser, and type what the documentation says.
 PACKAGES := wkhtmltopdf fontconfig fonts-dejavu-core fonts-liberation fonts-noto-ui-core fonts-ipafont-gothic
-TEST_PACKAGES := $(PACKAGES) poppler-utils chromium
+TEST_PACKAGES := $(PACKAGES) poppler-utils chromium curl jq
 
 # More arguments for the tool behind a target: make test ARGS="-k settle", make lock ARGS=--upgrade
 ARGS ?=

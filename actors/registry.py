@@ -28,6 +28,7 @@ _MODULES = (
     "retry",
     "sellers",
     "settling_up",
+    "sessions",
     "stop",
     "sweeps",
     "take_back",

@@ -56,6 +56,11 @@ def new_service_key() -> str:
     return "pwk_" + secrets.token_urlsafe(32)
 
 
+def new_buyer_secret() -> str:
+    """A fresh secret for signing buyer tokens, 256 bits."""
+    return secrets.token_urlsafe(32)
+
+
 def hash_service_key(key: str) -> str:
     """SHA-256 in hex. The key is random and long, so a slow password hash would only slow every request down."""
     return hashlib.sha256(key.encode()).hexdigest()

@@ -39,6 +39,7 @@ ACTORS: dict[str, Queue] = {
     "checkout.cancel": Queue.INTERACTIVE,
     "operations.find": Queue.INTERACTIVE,
     "receipts.locate": Queue.INTERACTIVE,
+    "sessions.find": Queue.INTERACTIVE,
     "checkout.close_page": Queue.FOLLOW_UPS,
     "disputes.read": Queue.FOLLOW_UPS,
     "methods.list": Queue.INTERACTIVE,
@@ -192,3 +193,12 @@ def detach_method(operation_id: uuid.UUID, client: str, fingerprint: str, reques
     return build(
         "methods.detach", operation_id=str(operation_id), client=client, fingerprint=fingerprint, request=request
     )
+
+
+def find_sessions(reply_id: uuid.UUID, query: dict[str, Any]) -> Message[Any]:
+    """Ask for a page of sessions, newest first.
+
+    ``query``: ``limit``, and what may be ``None`` or left out: ``status`` (a list), ``auction_id``, ``buyer_id``, ``maker_id``,
+    ``held``, ``created_from`` and ``created_before`` (ISO 8601), ``cursor``.
+    """
+    return build("sessions.find", reply_id=str(reply_id), query=query)

@@ -3,6 +3,7 @@
 import time
 import uuid
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 from aiohttp import web
 
@@ -66,9 +67,21 @@ async def buyer_command(request: web.Request, session_id: uuid.UUID) -> str:
     ``SameSite`` keeps other sites out already, but not the subdomains of the front end's own.
     """
     await buyer_view(request, session_id)
-    if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
+    if _explicit_token(request) is None and not _from_our_page(request):
         raise Problem("forbidden", "Only the buyer's own page may ask for this.")
     return buyer_client(session_id)
+
+
+def _from_our_page(request: web.Request) -> bool:
+    """Whether a browser that came with a cookie was sent by our own page.
+
+    Browsers say so in ``Sec-Fetch-Site``, older ones in the ``Origin`` of a POST; what sends neither is no browser.
+    """
+    site = request.headers.get("Sec-Fetch-Site")
+    if site is not None:
+        return site in ("same-origin", "none")
+    parts = urlsplit(request.app[FRONT].public)
+    return request.headers.get("Origin", "") in ("", f"{parts.scheme}://{parts.netloc}")
 
 
 async def operation_client(request: web.Request) -> str:
@@ -78,7 +91,7 @@ async def operation_client(request: web.Request) -> str:
     meant.
     """
     if sends_service_key(request):
-        return service_key(request, Scope.CHECKOUT, Scope.READ, Scope.REFUND, Scope.ADMIN).name
+        return service_key(request, *Scope).name
     sessions = token_sessions(request)
     if len(sessions) != 1:
         raise Problem(
@@ -98,7 +111,12 @@ def buyer_client(session_id: uuid.UUID) -> str:
 
 def still_good(front: Front, view: View) -> bool:
     """Whether a buyer token still opens the session: until its window as it now stands, plus the configured days."""
-    return time.time() * 1000 <= view.expires_ms + front.settings.buyer_token_days * _DAY_MS
+    return time.time() * 1000 <= token_ends_ms(front, view)
+
+
+def token_ends_ms(front: Front, view: View) -> int:
+    """When the session's buyer tokens are over, in Unix milliseconds."""
+    return view.expires_ms + front.settings.buyer_token_days * _DAY_MS
 
 
 def token_sessions(request: web.Request, session_id: uuid.UUID | None = None) -> list[uuid.UUID]:
@@ -111,14 +129,18 @@ def token_sessions(request: web.Request, session_id: uuid.UUID | None = None) ->
 
 def _presented(request: web.Request, session_id: uuid.UUID | None) -> Iterator[str]:
     # An explicit token is what the caller means; cookies come along by themselves.
-    explicit = _bearer(request) or request.query.get("token")
-    if explicit:
+    explicit = _explicit_token(request)
+    if explicit is not None:
         yield explicit
         return
     if session_id is not None:
         yield request.cookies.get(cookie_name(session_id), "")
         return
     yield from [text for name, text in request.cookies.items() if name.startswith(_COOKIE_PREFIX)][:_MAX_COOKIES]
+
+
+def _explicit_token(request: web.Request) -> str | None:
+    return _bearer(request) or request.query.get("token") or None
 
 
 def _bearer(request: web.Request) -> str | None:

@@ -8,6 +8,7 @@ from aiohttp import web
 from paywindow.front import (
     checkout,
     context,
+    docs,
     health,
     makers,
     methods,
@@ -18,6 +19,7 @@ from paywindow.front import (
     pages,
     receipts,
     refunds,
+    sessions,
     webhooks,
 )
 from paywindow.front.context import FRONT
@@ -45,6 +47,8 @@ def _routes() -> list[web.AbstractRouteDef]:
         web.post("/payments/checkout/{id}/cancel", checkout.cancel),
         web.get("/payments/checkout/{id}/status", checkout.status),
         web.get("/payments/checkout/{id}/window", overrides.window),
+        web.post("/payments/checkout/{id}/buyer-token", sessions.buyer_token),
+        web.get("/payments/sessions", sessions.find),
         web.post("/payments/checkout/{id}/expire", overrides.expire),
         web.post("/payments/checkout/{id}/extend", overrides.extend),
         web.post("/payments/checkout/{id}/reopen", overrides.reopen),
@@ -65,6 +69,7 @@ def _routes() -> list[web.AbstractRouteDef]:
         web.get("/healthz", health.healthz),
         web.get("/readyz", health.readyz),
         web.get("/openapi.json", openapi.show),
+        web.get("/docs", docs.show),
         web.static("/static", _STATIC),
     ]
 

@@ -8,11 +8,13 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, StrictStr, ValidationInfo, WithJsonSchema
 
-from paywindow import locales, money
+from paywindow import cursors, locales, money
 from paywindow.front.urls import AllowList
 
 MAX_DESCRIPTION = 250
 MAX_EMAIL = 254
+#: Sessions on one page of a list.
+MAX_PAGE = 100
 
 UUID_PATTERN = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
 _EMAIL = re.compile(
@@ -25,6 +27,9 @@ _MOMENT = re.compile(
 #: Controls, surrogates, line and paragraph separators; and the marks that reverse the direction of what follows.
 _UNPRINTABLE = ("Cc", "Cs", "Zl", "Zp")
 _DIRECTION_MARKS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+#: The same two rules, and that something must be there, for readers of the schema.
+_NOT_PRINTABLE = r"\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069"
+_PRINTABLE_PATTERN = f"^[^{_NOT_PRINTABLE}]*[^\\s{_NOT_PRINTABLE}][^{_NOT_PRINTABLE}]*$"
 
 
 def _uuid(value: str) -> str:
@@ -76,6 +81,23 @@ def _moment(text: str) -> str:
     raise ValueError("must be a moment with a time zone, such as 2026-01-31T10:30:00Z (RFC 3339)")
 
 
+def _truth(value: Any) -> bool:
+    if value not in ("true", "false"):
+        raise ValueError("must be true or false")
+    return bool(value == "true")
+
+
+def _page_size(value: Any) -> int:
+    if not isinstance(value, str) or not re.fullmatch(r"[0-9]{1,3}", value) or not 1 <= int(value) <= MAX_PAGE:
+        raise ValueError(f"must be an integer from 1 to {MAX_PAGE}")
+    return int(value)
+
+
+def _cursor(value: str) -> str:
+    cursors.decode(value)
+    return value
+
+
 def _allowed_url(value: str, info: ValidationInfo[AllowList]) -> str:
     return info.context.check(value)
 
@@ -86,7 +108,10 @@ Uuid = Annotated[
 Amount = Annotated[Decimal, BeforeValidator(_number), WithJsonSchema({"type": "number", "examples": [275.50]})]
 Url = Annotated[StrictStr, AfterValidator(_allowed_url), WithJsonSchema({"type": "string", "format": "uri"})]
 Description = Annotated[
-    StrictStr, Field(max_length=MAX_DESCRIPTION), AfterValidator(_not_blank), AfterValidator(_printable)
+    StrictStr,
+    Field(max_length=MAX_DESCRIPTION, json_schema_extra={"pattern": _PRINTABLE_PATTERN}),
+    AfterValidator(_not_blank),
+    AfterValidator(_printable),
 ]
 Email = Annotated[StrictStr, AfterValidator(_email), WithJsonSchema({"type": "string", "format": "email"})]
 Currency = Annotated[StrictStr, AfterValidator(_currency)]
@@ -95,3 +120,12 @@ Country = Annotated[
 ]
 Locale = Annotated[StrictStr, AfterValidator(locales.normalised)]
 Moment = Annotated[StrictStr, AfterValidator(_moment), WithJsonSchema({"type": "string", "format": "date-time"})]
+Truth = Annotated[bool, BeforeValidator(_truth), WithJsonSchema({"type": "boolean"})]
+PageSize = Annotated[
+    int, BeforeValidator(_page_size), WithJsonSchema({"type": "integer", "minimum": 1, "maximum": MAX_PAGE})
+]
+PageCursor = Annotated[
+    StrictStr,
+    AfterValidator(_cursor),
+    WithJsonSchema({"type": "string", "pattern": cursors.PATTERN, "examples": ["AAZg7xNyugDL3frMlIVJmb7jKGONN6B4"]}),
+]

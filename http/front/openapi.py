@@ -9,39 +9,29 @@ from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from paywindow import __version__, jsons
-from paywindow.errors import PROBLEMS
-from paywindow.front import requests, responses
-from paywindow.front.answers import PROBLEM_JSON, json_text
+from paywindow.front import openapi_details, requests, responses
+from paywindow.front import openapi_parts as parts
+from paywindow.front.answers import JSON, json_text
+from paywindow.front.openapi_parameters import BUYER_ID, ID, IDEMPOTENCY_KEY, IF_NONE_MATCH, PREFER, SIGNATURE
+from paywindow.keys import Scope
 
-_REFERENCE = "#/components/schemas/{model}"
+#: Who may ask: any one of these.
+Security = list[dict[str, list[str]]]
 
-_KEY: list[dict[str, list[str]]] = [{"serviceKey": []}]
-_KEY_OR_BUYER: list[dict[str, list[str]]] = [*_KEY, {"buyerToken": []}]
 
-_ID = {"name": "id", "in": "path", "required": True, "schema": {"type": "string", "format": "uuid"}}
-_IDEMPOTENCY_KEY = {
-    "name": "Idempotency-Key",
-    "in": "header",
-    "description": "The same key and body give the same outcome again; another body is a 409.",
-    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
-}
-_PREFER = {
-    "name": "Prefer",
-    "in": "header",
-    "description": "`wait=N`: wait up to N seconds for the outcome before answering 202 (RFC 7240); capped.",
-    "schema": {"type": "string", "examples": ["wait=5"]},
-}
-_BUYER_ID = {
-    "name": "buyerId",
-    "in": "query",
-    "required": True,
-    "description": "The buyer for whom the marketplace asks.",
-    "schema": {"type": "string", "format": "uuid"},
-}
-_IF_NONE_MATCH = {"name": "If-None-Match", "in": "header", "schema": {"type": "string"}}
-_SIGNATURE = {"name": "Stripe-Signature", "in": "header", "required": True, "schema": {"type": "string"}}
+def _keys(*scopes: Scope) -> Security:
+    """A service key that has any one of the scopes."""
+    return [{"serviceKey": [scope.value]} for scope in scopes]
 
-_READ_PROBLEMS = ["unauthenticated", "forbidden", "not_found", "unavailable", "timed_out"]
+
+_BUYER: Security = [{"buyerToken": []}]
+_READ = _keys(Scope.READ)
+_CHECKOUT = _keys(Scope.CHECKOUT)
+_ADMIN = _keys(Scope.ADMIN)
+_READ_OR_BUYER: Security = [*_READ, *_BUYER]
+_CHECKOUT_OR_BUYER: Security = [*_CHECKOUT, *_BUYER]
+
+_READ_PROBLEMS = ["unauthenticated", "forbidden", "not_found", "internal_error", "unavailable", "timed_out"]
 _COMMAND_PROBLEMS = [
     "malformed_json",
     "invalid_header",
@@ -59,16 +49,19 @@ _COMMAND_PROBLEMS = [
 @cache
 def document() -> dict[str, Any]:
     """The whole document, as plain JSON values. The same object each time: copy before changing it."""
+    paths, schemas = _paths(), _schemas()
+    openapi_details.add_outcomes(paths)
+    openapi_details.complete(paths, schemas)
     return {
         "openapi": "3.1.0",
         "info": {
             "title": "paywindow",
             "version": __version__,
-            "description": "Checkout and payment processing for auction marketplaces, with a deadline. "
-            "Money is an exact JSON number in the currency's decimals; times are RFC 3339 in UTC.",
+            "description": parts.DESCRIPTION,
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
-        "paths": _paths(),
-        "components": {"schemas": _schemas(), "securitySchemes": _security_schemes()},
+        "paths": paths,
+        "components": {"schemas": schemas, "securitySchemes": parts.SECURITY_SCHEMES},
     }
 
 
@@ -82,22 +75,34 @@ def _paths() -> dict[str, Any]:
         "/payments/checkout/create": {
             "post": _operation(
                 "Open a payment window",
-                security=_KEY,
-                parameters=[_IDEMPOTENCY_KEY, _PREFER],
+                "Opens a Checkout page at Stripe and answers `payUrl`, where the buyer is to be sent. An auction has at "
+                "most one open session: the same auction, buyer and amount again answer 200 with the session that is there, "
+                "anything else is a 409 `auction_taken`.",
+                security=_CHECKOUT,
+                parameters=[IDEMPOTENCY_KEY, PREFER],
                 body=requests.CreateCheckout,
                 answers={
                     201: responses.CheckoutCreated,
                     200: responses.CheckoutCreated,
                     202: responses.OperationPending,
                 },
-                problems=[*_COMMAND_PROBLEMS, "auction_taken", "seller_not_ready", "stripe_refused"],
+                problems=[
+                    *_COMMAND_PROBLEMS,
+                    "auction_taken",
+                    "seller_not_ready",
+                    "session_closed",
+                    "session_expired",
+                    "stripe_refused",
+                ],
             )
         },
         "/payments/checkout/{id}/cancel": {
             "post": _operation(
                 "Call the sale off",
-                security=_KEY,
-                parameters=[_ID, _IDEMPOTENCY_KEY, _PREFER],
+                "Closes the page at Stripe first; if the buyer was faster, this is a 409 `already_paid`. Then the auction is "
+                "free again.",
+                security=_CHECKOUT,
+                parameters=[ID, IDEMPOTENCY_KEY, PREFER],
                 body=requests.CancelCheckout,
                 body_required=False,
                 answers={200: responses.CheckoutCanceled, 202: responses.OperationPending},
@@ -114,8 +119,10 @@ def _paths() -> dict[str, Any]:
         "/payments/checkout/{id}/status": {
             "get": _operation(
                 "How a session stands",
-                security=_KEY_OR_BUYER,
-                parameters=[_ID, _IF_NONE_MATCH],
+                "The session with its tries, its payment and its receipt. Cheap to poll: send the `ETag` back in "
+                "`If-None-Match`. Buyers do not see fees and statements.",
+                security=_READ_OR_BUYER,
+                parameters=[ID, IF_NONE_MATCH],
                 answers={200: responses.SessionStatus, 304: None},
                 problems=_READ_PROBLEMS,
             )
@@ -123,35 +130,73 @@ def _paths() -> dict[str, Any]:
         "/payments/checkout/{id}/window": {
             "get": _operation(
                 "How much time is left",
-                security=_KEY_OR_BUYER,
-                parameters=[_ID],
+                "By the server's clock, so that a countdown is right on a device whose clock is wrong.",
+                security=_READ_OR_BUYER,
+                parameters=[ID],
                 answers={200: responses.WindowState},
                 problems=_READ_PROBLEMS,
             )
         },
+        "/payments/checkout/{id}/buyer-token": {
+            "post": _operation(
+                "Another link for the buyer",
+                "The `payUrl` again, and its token by itself, for an app that shows the session on its own. All tokens of a "
+                "session are good until its window, as it then stands, plus some days.",
+                security=_CHECKOUT,
+                parameters=[ID],
+                answers={200: responses.BuyerToken},
+                problems=[*_READ_PROBLEMS, "session_expired"],
+            )
+        },
+        "/payments/sessions": {
+            "get": _operation(
+                "Find sessions",
+                "Newest first, a page at a time: pass `nextCursor` back as `cursor`, with the same filters. Pages neither "
+                "repeat nor leave out a session because others are opened meanwhile.",
+                security=_READ,
+                parameters=parts.query_parameters(requests.ListSessions),
+                answers={200: responses.SessionPage},
+                problems=[
+                    "invalid_request",
+                    "unauthenticated",
+                    "forbidden",
+                    "internal_error",
+                    "unavailable",
+                    "timed_out",
+                ],
+            )
+        },
         "/payments/checkout/{id}/expire": _override(
-            "Close the window now", requests.Override, responses.CheckoutCanceled, ["session_canceled"]
+            "Close the window now",
+            "As if the deadline had passed: the page is closed at Stripe, and the auction is free again.",
+            requests.Override,
+            responses.CheckoutCanceled,
+            ["session_canceled"],
         ),
         "/payments/checkout/{id}/extend": _override(
             "Move the deadline of an open window",
+            "By minutes from the present deadline, or until a moment.",
             requests.MoveDeadline,
             responses.CheckoutCreated,
             ["session_expired", "session_canceled"],
         ),
         "/payments/checkout/{id}/reopen": _override(
             "Open an expired window again",
+            "With a new page behind the same `payUrl`, unless the auction has another open session.",
             requests.MoveDeadline,
             responses.CheckoutCreated,
             ["auction_taken", "session_open", "session_canceled", "stripe_refused"],
         ),
         "/payments/checkout/{id}/grant-retry": _override(
             "Allow a failed payment one more try",
+            "Raises the session's limit by one, and makes the try possible at once.",
             requests.Override,
             responses.CheckoutCreated,
             ["not_failed", "session_expired", "session_canceled"],
         ),
         "/payments/checkout/{id}/resolve": _override(
             "End a hold",
+            "The money that waits is accepted, or given back; the session's timers go on.",
             requests.ResolveHold,
             responses.CheckoutCanceled,
             ["not_held", "nothing_paid", "auction_taken", "session_canceled"],
@@ -159,8 +204,10 @@ def _paths() -> dict[str, Any]:
         "/payments/refunds": {
             "post": _operation(
                 "Give a payment back, wholly or in part",
-                security=_KEY,
-                parameters=[{**_IDEMPOTENCY_KEY, "required": True}, _PREFER],
+                "An `Idempotency-Key` is required. Never more than what was paid. A credit note is issued once Stripe has "
+                "done it.",
+                security=_keys(Scope.REFUND),
+                parameters=[{**IDEMPOTENCY_KEY, "required": True}, PREFER],
                 body=requests.RefundPayment,
                 answers={201: responses.RefundMade, 202: responses.OperationPending},
                 problems=[
@@ -178,6 +225,7 @@ def _paths() -> dict[str, Any]:
         },
         "/payments/retry/{id}": _override(
             "Try a failed payment again on a new page",
+            "The old page is closed at Stripe first; money found there wins. Each session has a limited number of tries.",
             requests.RetryPayment,
             responses.CheckoutCreated,
             [
@@ -188,23 +236,25 @@ def _paths() -> dict[str, Any]:
                 "session_canceled",
                 "stripe_refused",
             ],
-            security=_KEY_OR_BUYER,
+            security=_CHECKOUT_OR_BUYER,
             body_required=False,
         ),
         "/payments/methods": {
             "get": _operation(
-                "The payment methods that a buyer keeps, newest first",
-                security=_KEY,
-                parameters=[_BUYER_ID],
-                answers={200: responses.PaymentMethods},
+                "The payment methods that a buyer keeps",
+                "Newest first, and never a number.",
+                security=_keys(Scope.READ, Scope.CHECKOUT),
+                parameters=[BUYER_ID],
+                answers={200: responses.PaymentMethodList},
                 problems=[*(code for code in _READ_PROBLEMS if code != "not_found"), "invalid_request"],
             )
         },
         "/payments/methods/{id}": {
             "delete": _operation(
-                "Take a payment method from its buyer, for good",
-                security=_KEY,
-                parameters=[_ID, _BUYER_ID, _IDEMPOTENCY_KEY, _PREFER],
+                "Take a payment method from its buyer",
+                "For good: the buyer's Checkout pages do not offer it any more.",
+                security=_CHECKOUT,
+                parameters=[ID, BUYER_ID, IDEMPOTENCY_KEY, PREFER],
                 answers={200: responses.PaymentMethodDetached, 202: responses.OperationPending},
                 problems=[
                     "invalid_header",
@@ -213,6 +263,7 @@ def _paths() -> dict[str, Any]:
                     "not_found",
                     "invalid_request",
                     "idempotency_key_reused",
+                    "internal_error",
                     "unavailable",
                 ],
             )
@@ -220,8 +271,9 @@ def _paths() -> dict[str, Any]:
         "/payments/makers/{id}/account": {
             "post": _operation(
                 "Open a maker's account at Stripe, if there is none, and mint an onboarding link",
-                security=_KEY,
-                parameters=[_ID, _IDEMPOTENCY_KEY, _PREFER],
+                "The link works once and for a few minutes; asking again mints another one for the same account.",
+                security=_CHECKOUT,
+                parameters=[ID, IDEMPOTENCY_KEY, PREFER],
                 body=requests.LinkSeller,
                 body_required=False,
                 answers={
@@ -233,39 +285,40 @@ def _paths() -> dict[str, Any]:
             ),
             "get": _operation(
                 "What a maker's account can do, and what Stripe still wants to know",
-                security=_KEY,
-                parameters=[_ID],
+                "As the last event about the account told it; nothing is asked at Stripe.",
+                security=_READ,
+                parameters=[ID],
                 answers={200: responses.SellerFound},
                 problems=_READ_PROBLEMS,
             ),
         },
         "/payments/operations/{id}": {
             "get": _operation(
-                "The outcome of a command, with the command's own status and body",
-                security=_KEY_OR_BUYER,
-                parameters=[_ID],
-                answers={
-                    200: responses.CheckoutCreated,
-                    201: responses.CheckoutCreated,
-                    202: responses.OperationPending,
-                },
+                "The outcome of a command",
+                "With the command's own status and body, whatever they are; 202 while there is none.",
+                security=[*_keys(*Scope), *_BUYER],
+                parameters=[ID],
+                answers={202: responses.OperationPending},
                 problems=_READ_PROBLEMS,
             )
         },
         "/payments/receipts/{id}": {
             "get": _operation(
                 "What a receipt says about itself",
-                security=_KEY_OR_BUYER,
-                parameters=[_ID],
+                "Also of credit notes and, for service keys, of sellers' statements. `ready` says whether the file is stored.",
+                security=_READ_OR_BUYER,
+                parameters=[ID],
                 answers={200: responses.ReceiptFound},
                 problems=_READ_PROBLEMS,
             )
         },
         "/payments/receipts/{id}/download": {
             "get": _operation(
-                "The receipt's file, by redirect to a short-lived address",
-                security=_KEY_OR_BUYER,
-                parameters=[_ID],
+                "The receipt's file",
+                "By redirect to an address that works for a few minutes. 404 until the file is stored. Who was sent there "
+                "is on record.",
+                security=_READ_OR_BUYER,
+                parameters=[ID],
                 answers={302: None},
                 problems=_READ_PROBLEMS,
             )
@@ -273,26 +326,50 @@ def _paths() -> dict[str, Any]:
         "/payments/webhooks/stripe": {
             "post": _operation(
                 "Stripe's events",
+                "For Stripe alone: an event of the endpoint's API version, signed with one of the endpoint's secrets.",
                 security=[],
-                parameters=[_SIGNATURE],
+                parameters=[SIGNATURE],
+                body=requests.StripeEvent,
                 answers={200: responses.WebhookReceived},
-                problems=["invalid_signature", "invalid_event", "body_too_large", "unavailable"],
+                problems=[
+                    "invalid_signature",
+                    "invalid_event",
+                    "body_too_large",
+                    "unsupported_media_type",
+                    "internal_error",
+                    "unavailable",
+                ],
             )
         },
-        "/healthz": {"get": _operation("The process is up", security=[], answers={200: None}, problems=[])},
+        "/healthz": {
+            "get": _operation(
+                "The process is up",
+                "Looks at nothing else, so that an outage of Redis restarts no front end.",
+                security=[],
+                answers={200: responses.Health},
+                problems=[],
+            )
+        },
         "/readyz": {
-            "get": _operation("The process can work", security=[], answers={200: None, 503: None}, problems=[])
+            "get": _operation(
+                "The process can work",
+                "503 names what cannot be reached.",
+                security=[],
+                answers={200: responses.Readiness, 503: responses.Readiness},
+                problems=[],
+            )
         },
     }
 
 
 def _override(
     summary: str,
+    description: str,
     body: type[BaseModel],
     answer: type[BaseModel],
     problems: list[str],
     *,
-    security: list[dict[str, list[str]]] = _KEY,
+    security: Security = _ADMIN,
     body_required: bool = True,
 ) -> dict[str, Any]:
     """A command about an existing session."""
@@ -300,8 +377,9 @@ def _override(
     return {
         "post": _operation(
             summary,
+            description,
             security=security,
-            parameters=[_ID, _IDEMPOTENCY_KEY, _PREFER],
+            parameters=[ID, IDEMPOTENCY_KEY, PREFER],
             body=body,
             body_required=body_required,
             answers={200: answer, 202: responses.OperationPending},
@@ -312,43 +390,25 @@ def _override(
 
 def _operation(
     summary: str,
+    description: str,
     *,
-    security: list[dict[str, list[str]]],
+    security: Security,
     answers: dict[int, type[BaseModel] | None],
     problems: Iterable[str],
     parameters: list[dict[str, Any]] | None = None,
     body: type[BaseModel] | None = None,
     body_required: bool = True,
 ) -> dict[str, Any]:
-    operation: dict[str, Any] = {"summary": summary, "security": security, "parameters": parameters or []}
+    operation: dict[str, Any] = {
+        "summary": summary,
+        "description": description,
+        "security": security,
+        "parameters": parameters or [],
+    }
     if body is not None:
-        operation["requestBody"] = {"required": body_required, "content": _content("application/json", body)}
-    operation["responses"] = {**_answers(answers), **_problems(problems)}
+        operation["requestBody"] = {"required": body_required, "content": parts.content(JSON, body)}
+    operation["responses"] = {**parts.answers(answers), **parts.problems(problems)}
     return operation
-
-
-def _answers(answers: dict[int, type[BaseModel] | None]) -> dict[str, Any]:
-    return {
-        str(status): {"description": "No body of interest."}
-        if model is None
-        else {"description": (model.__doc__ or "").strip(), "content": _content("application/json", model)}
-        for status, model in answers.items()
-    }
-
-
-def _problems(codes: Iterable[str]) -> dict[str, Any]:
-    by_status: dict[str, list[str]] = {}
-    for code in codes:
-        status, title = PROBLEMS[code]
-        by_status.setdefault(str(int(status)), []).append(f"`{code}`: {title}.")
-    return {
-        status: {"description": " ".join(lines), "content": _content(PROBLEM_JSON, responses.ProblemDetails)}
-        for status, lines in sorted(by_status.items())
-    }
-
-
-def _content(media_type: str, model: type[BaseModel]) -> dict[str, Any]:
-    return {media_type: {"schema": {"$ref": _REFERENCE.format(model=model.__name__)}}}
 
 
 def _schemas() -> dict[str, Any]:
@@ -361,23 +421,8 @@ def _schemas() -> dict[str, Any]:
         (requests.LinkSeller, "validation"),
         (requests.ResolveHold, "validation"),
         (requests.RefundPayment, "validation"),
+        (requests.StripeEvent, "validation"),
         *((model, "serialization") for model in responses.MODELS),
     ]
-    _, schema = models_json_schema(wanted, ref_template=_REFERENCE)
+    _, schema = models_json_schema(wanted, ref_template=parts.REFERENCE)
     return dict(sorted(schema["$defs"].items()))
-
-
-def _security_schemes() -> dict[str, Any]:
-    return {
-        "serviceKey": {
-            "type": "http",
-            "scheme": "bearer",
-            "description": "A service key (`pwk_...`) with the scopes it needs: `checkout` for commands, "
-            "`read` for reading, `refund` for refunds, `admin` for overrides.",
-        },
-        "buyerToken": {
-            "type": "http",
-            "scheme": "bearer",
-            "description": "The signed token of one session; also taken from the query (`token`) and the cookie.",
-        },
-    }

@@ -10,6 +10,7 @@ import uuid
 from decimal import Decimal
 from typing import Annotated, Any, Literal, TypeVar
 
+from multidict import MultiMapping
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -33,6 +34,9 @@ from paywindow.front.fields import (
     Email,
     Locale,
     Moment,
+    PageCursor,
+    PageSize,
+    Truth,
     Url,
     Uuid,
 )
@@ -131,6 +135,8 @@ class Override(_Request):
 class MoveDeadline(Override):
     """Move a deadline: by minutes, or until a moment. Exactly one of the two."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "The buyer's bank was away.", "minutes": 60}]})
+
     minutes: Annotated[StrictInt, Field(ge=1, le=LONGEST_WINDOW_MINUTES)] | None = Field(
         None, description="Extend: from the present deadline. Reopen: from now."
     )
@@ -167,6 +173,12 @@ class ResolveHold(Override):
 
 class RefundPayment(_Request):
     """Give a payment back, wholly or in part. It is named by its session or by its own id: exactly one of the two."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"sessionId": "cbddfacc-9485-4999-bee3-28638d37a078", "amount": 20.50, "reason": "A scratch."}]
+        }
+    )
 
     session_id: Uuid | None = Field(None, description="Refund the payment that settled this session.")
     transaction_id: Uuid | None = Field(None, description="Refund this payment.", validate_default=True)
@@ -250,6 +262,61 @@ class LinkSeller(_Request):
 def link_seller(document: Any, allowed: AllowList) -> LinkSeller:
     """Validate a request for an onboarding link. Raises :class:`~paywindow.errors.Problem` with every broken rule."""
     return _validated(LinkSeller, document, allowed)
+
+
+class StripeEventData(BaseModel):
+    """What an event is about."""
+
+    object: dict[str, Any] = Field(examples=[{"id": "cs_test_a1JCt6Xp", "object": "checkout.session"}])
+
+
+class StripeEvent(BaseModel):
+    """The outline of an event that Stripe sends (https://docs.stripe.com/api/events/object); for the document alone, since the
+    signature is checked before anything is read."""
+
+    id: str = Field(pattern="^evt_[A-Za-z0-9_]{1,251}$", examples=["evt_1QkTest"])
+    object: Literal["event"]
+    type: str = Field(min_length=1, max_length=255, examples=["checkout.session.completed"])
+    livemode: bool = Field(examples=[False])
+    data: StripeEventData
+
+
+class ListSessions(_Request):
+    """Which sessions are wanted, from a query: all values are texts."""
+
+    status: (
+        Annotated[
+            list[Literal["pending", "processing", "failed", "completed", "expired", "canceled"]], Field(max_length=6)
+        ]
+        | None
+    ) = Field(None, description="In any of these statuses; may be given several times.")
+    auction_id: Uuid | None = Field(None, description="Of this auction.")
+    buyer_id: Uuid | None = Field(None, description="Of this buyer.")
+    maker_id: Uuid | None = Field(None, description="Of this seller.")
+    held: Truth | None = Field(None, description="`true`: held for an operator; `false`: not held.")
+    created_from: Moment | None = Field(None, description="Created at this moment or later.")
+    created_before: Moment | None = Field(None, description="Created before this moment.")
+    limit: PageSize = Field(20, description="How many at most.")
+    cursor: PageCursor | None = Field(None, description="`nextCursor` of the page before.")
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _given_once(cls, value: Any, info: ValidationInfo) -> Any:
+        if isinstance(value, list) and info.field_name != "status":
+            raise ValueError("must be given once")
+        return value
+
+    def query(self) -> dict[str, Any]:
+        """The message's form."""
+        return self.model_dump(mode="json")
+
+
+def list_sessions(query: MultiMapping[str]) -> ListSessions:
+    """Validate the query of a list. Raises :class:`~paywindow.errors.Problem` with every broken rule."""
+    document: dict[str, Any] = {name: values[0] if len(values := query.getall(name)) == 1 else values for name in query}
+    if "status" in query:
+        document["status"] = query.getall("status")
+    return _validated(ListSessions, document, None)
 
 
 def override(document: Any) -> Override:

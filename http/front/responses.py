@@ -216,6 +216,43 @@ class RefundMade(_Response):
     payment_session: PaymentSession
 
 
+class BuyerToken(_Response):
+    """What opens the session for its buyer."""
+
+    token: str
+    pay_url: str
+    expires_at: datetime = Field(description="When the token is over, as the window now stands.")
+
+
+class SessionPage(_Response):
+    """Sessions, newest first."""
+
+    payment_sessions: list[PaymentSession]
+    next_cursor: str | None = Field(description="Passed back as `cursor`: the next page. Null on the last one.")
+
+
+class Health(_Response):
+    """The process is up."""
+
+    status: Literal["ok"]
+
+
+class ReadinessChecks(_Response):
+    """What the process needs, and whether it is there."""
+
+    broker: bool = Field(description="The queue's Redis answers.")
+    state: bool = Field(description="The Redis of published state answers.")
+    feed: bool = Field(description="What workers publish is heard.")
+    enqueue: bool = Field(description="Messages are taken.")
+
+
+class Readiness(_Response):
+    """Whether the process can work."""
+
+    status: Literal["ready", "unavailable"]
+    checks: ReadinessChecks
+
+
 class OperationState(_Response):
     """A command that is on its way."""
 
@@ -273,7 +310,7 @@ class PaymentMethod(_Response):
     created_at: datetime
 
 
-class PaymentMethods(_Response):
+class PaymentMethodList(_Response):
     """A buyer's payment methods."""
 
     payment_methods: list[PaymentMethod]
@@ -375,10 +412,14 @@ MODELS: tuple[type[BaseModel], ...] = (
     WindowState,
     OperationPending,
     ReceiptFound,
-    PaymentMethods,
+    PaymentMethodList,
     PaymentMethodDetached,
     SellerFound,
     SellerLinked,
+    BuyerToken,
+    SessionPage,
+    Health,
+    Readiness,
     WebhookReceived,
     ProblemDetails,
 )

@@ -134,6 +134,12 @@ def _find(shop: Shop) -> Message[Any]:
     return messages.find_operation(uuid.uuid4(), ids.operation_id("shop", "order-1"), "shop")
 
 
+@case("sessions.find")
+def _find_sessions(shop: Shop) -> Message[Any]:
+    shop.open_session()
+    return messages.find_sessions(uuid.uuid4(), {"limit": 20})
+
+
 @case("events.receive")
 def _receive(shop: Shop) -> Message[Any]:
     shop.pay(shop.open_session())

@@ -9,12 +9,15 @@ from typing import Any
 
 import pytest
 import redis.asyncio
+from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from dramatiq import Message
 
 from paywindow import jsons, messages
+from paywindow.front.answers import PROBLEM_JSON
 from paywindow.front.app import build
 from paywindow.front.middleware import AccessLogger, access_log
+from paywindow.front.openapi import document
 from paywindow.keys import BuyerTokens, hash_service_key
 from paywindow.published import Outcome, Publisher, Snapshot
 from paywindow.settings import Role, Settings
@@ -84,6 +87,24 @@ def front_environment(redis_url: str) -> dict[str, str]:
     }
 
 
+async def _is_documented(request: web.Request, response: web.StreamResponse) -> None:
+    """Every answer that any test gets is one that the OpenAPI document promises: its status, and the code of a problem.
+
+    Any other is not sent: the connection ends, and the log says why.
+    """
+    resource = request.match_info.route.resource
+    operation = {} if resource is None else document()["paths"].get(resource.canonical, {}).get(request.method.lower())
+    if not operation:
+        return
+    answer = operation["responses"].get(str(response.status))
+    if answer is None:
+        raise AssertionError(f"{request.method} {resource}: {response.status} is not documented")
+    if response.content_type == PROBLEM_JSON and isinstance(response, web.Response):
+        code = jsons.loads(response.text or "")["code"]
+        if code not in answer["content"][PROBLEM_JSON]["examples"]:
+            raise AssertionError(f"{request.method} {resource}: {code} is not documented")
+
+
 @pytest.fixture
 async def make_front(front_environment: dict[str, str]) -> AsyncIterator[MakeFront]:
     """Starts a front end with more settings; give its client."""
@@ -91,7 +112,9 @@ async def make_front(front_environment: dict[str, str]) -> AsyncIterator[MakeFro
 
     async def make(**more: str) -> Client:
         settings = Settings.load(Role.FRONT, {**front_environment, **more})
-        server = TestServer(build(settings))
+        app = build(settings)
+        app.on_response_prepare.append(_is_documented)
+        server = TestServer(app)
         await server.start_server(access_log_class=AccessLogger, access_log=access_log)
         client: Client = TestClient(server)
         clients.append(client)
