@@ -17,6 +17,7 @@ from paywindow.front import (
     pages,
     receipts,
     refunds,
+    streams,
     webhooks,
 )
 from paywindow.front.context import FRONT
@@ -43,6 +44,7 @@ def _routes() -> list[web.AbstractRouteDef]:
         web.post("/payments/checkout/create", checkout.create),
         web.post("/payments/checkout/{id}/cancel", checkout.cancel),
         web.get("/payments/checkout/{id}/status", checkout.status),
+        web.get("/payments/checkout/{id}/events", streams.show, allow_head=False),
         web.get("/payments/checkout/{id}/window", overrides.window),
         web.post("/payments/checkout/{id}/expire", overrides.expire),
         web.post("/payments/checkout/{id}/extend", overrides.extend),

@@ -39,6 +39,7 @@ _BUYER_ID = {
     "schema": {"type": "string", "format": "uuid"},
 }
 _IF_NONE_MATCH = {"name": "If-None-Match", "in": "header", "schema": {"type": "string"}}
+_LAST_EVENT_ID = {"name": "Last-Event-ID", "in": "header", "schema": {"type": "string"}}
 _SIGNATURE = {"name": "Stripe-Signature", "in": "header", "required": True, "schema": {"type": "string"}}
 
 _READ_PROBLEMS = ["unauthenticated", "forbidden", "not_found", "unavailable", "timed_out"]
@@ -120,6 +121,7 @@ def _paths() -> dict[str, Any]:
                 problems=_READ_PROBLEMS,
             )
         },
+        "/payments/checkout/{id}/events": {"get": _event_stream()},
         "/payments/checkout/{id}/window": {
             "get": _operation(
                 "How much time is left",
@@ -261,6 +263,21 @@ def _paths() -> dict[str, Any]:
             "get": _operation("The process can work", security=[], answers={200: None, 503: None}, problems=[])
         },
     }
+
+
+def _event_stream() -> dict[str, Any]:
+    operation = _operation(
+        "How a session stands, as it changes (server-sent events)",
+        security=_KEY_OR_BUYER,
+        parameters=[_ID, _LAST_EVENT_ID],
+        answers={204: None},
+        problems=_READ_PROBLEMS,
+    )
+    described = "`status`: a SessionStatus, now and after each change, its ETag as id; `window`: a WindowState, as a sign of life; "
+    described += "`end`: nothing more will come. The latest wins: changes may be left out."
+    stream = {"description": described, "content": {"text/event-stream": {"schema": {"type": "string"}}}}
+    operation["responses"] = {"200": stream, **operation["responses"]}
+    return operation
 
 
 def _override(
