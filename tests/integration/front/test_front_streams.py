@@ -62,7 +62,7 @@ async def reading(front: Any, session_id: uuid.UUID, headers: dict[str, str]) ->
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    while not condition():
+    while not condition():  # noqa: ASYNC110 - buffers and counters cannot set an event of ours
         await asyncio.sleep(0.005)
 
 
