@@ -38,7 +38,9 @@ def dev(
 
 def demo(
     output: Annotated[Path, typer.Option(help="Where the receipts are put.")] = Path("build/demo"),
-    browser: Annotated[bool, typer.Option("--browser", help="Buy once, with a real browser; leave pictures too.")] = False,
+    browser: Annotated[
+        bool, typer.Option("--browser", help="Buy once, with a real browser; leave pictures too.")
+    ] = False,
 ) -> None:
     """Make whole purchases on embedded services, show their course, and leave the receipts."""
     from paywindow.cli.browser_demo import run_browser_demo

@@ -273,7 +273,9 @@ def _event_stream() -> dict[str, Any]:
         answers={204: None},
         problems=_READ_PROBLEMS,
     )
-    described = "`status`: a SessionStatus, now and after each change, its ETag as id; `window`: a WindowState, as a beat; "
+    described = (
+        "`status`: a SessionStatus, now and after each change, its ETag as id; `window`: a WindowState, as a beat; "
+    )
     described += "`end`: nothing more will come. The latest wins: changes may be left out."
     stream = {"description": described, "content": {"text/event-stream": {"schema": {"type": "string"}}}}
     operation["responses"] = {"200": stream, **operation["responses"]}

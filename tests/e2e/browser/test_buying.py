@@ -1,100 +1,33 @@
-"""A person buys with a real browser: the buyer's page, the hosted page, and back to the receipt.
+"""A person buys with a real browser: the buyer's page, the hosted page, and back to the receipt."""
 
-`PAYWINDOW_PICTURES=docs/images` has the pictures of the documentation taken anew.
-"""
-
-import os
-from collections.abc import Callable, Iterator
+import uuid
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
-from playwright.sync_api import BrowserContext, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-PHONE = {"width": 390, "height": 844}
-_ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-proxy-server",
-]
-# The pages poll every few seconds, and the machine may be busy.
-_PATIENCE_MS = 60_000
+from paywindow.cli import browser_demo
+
+PAYS, DECLINES = "4242 4242 4242 4242", "4000 0000 0000 0002"
+_WAY_TO_PAY = "#way-to-pay"
 
 
-@pytest.fixture(scope="module")
-def phone(require_program: Callable[[str], str]) -> Iterator[BrowserContext]:
-    """A browser with the screen of a phone."""
-    program = require_program("chromium")
-    expect.set_options(timeout=_PATIENCE_MS)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=_ARGUMENTS)
-        context = browser.new_context(viewport=PHONE, locale="en-US", timezone_id="UTC", accept_downloads=True)
-        context.set_default_timeout(_PATIENCE_MS)
-        yield context
-        browser.close()
-
-
-@pytest.fixture
-def page(phone: BrowserContext) -> Iterator[Page]:
-    """A tab in which no script fails and no policy is broken."""
-    tab = phone.new_page()
-    errors: list[str] = []
-
-    def note(message: ConsoleMessage) -> None:
-        # Asked for by the browser's own PDF viewer and on Stripe's page, where there is none.
-        if message.type == "error" and not message.location["url"].endswith("/favicon.ico"):
-            errors.append(f"{message.text} {message.location['url']}")
-
-    tab.on("pageerror", lambda error: errors.append(str(error)))
-    tab.on("console", note)
-    yield tab
-    tab.close()
-    assert errors == []
-
-
-@pytest.fixture
-def picture(tmp_path: Path) -> Callable[[Page, str], None]:
-    """Take a picture of the page; kept for the documentation when asked for."""
-    folder = Path(os.environ.get("PAYWINDOW_PICTURES", tmp_path))
-
-    def take(page: Page, name: str) -> None:
-        page.screenshot(path=folder / f"{name}.png")
-
-    return take
-
-
-def _type_card(page: Page, number: str) -> None:
-    page.get_by_label("Card number").fill(number)
-    page.get_by_label("Expiry").fill("12 / 34")
-    page.get_by_label("Security code").fill("123")
-    page.get_by_label("Name on card").fill("A. Winner")
-    page.get_by_role("button", name="Pay").click()
-
-
-def test_a_person_buys_with_a_browser(shop: Any, page: Page, picture: Callable[[Page, str], None]) -> None:
+def test_a_person_buys_with_a_browser(shop: Any, page: Page, type_card: Callable[[Page, str], None]) -> None:
     created = shop.open_session()
 
     page.goto(created["payUrl"])
     expect(page).to_have_url(f"{shop.stack.front_url}/pay/{created['paymentSession']['id']}")
     expect(page.get_by_role("heading", name="Pay for your auction win")).to_be_visible()
     expect(page.get_by_text("Walnut side table")).to_be_visible()
-    picture(page, "pay-pending")
-
     page.get_by_role("link", name="Pay $275.50").click()
     expect(page.get_by_role("heading", name="Pay", exact=True)).to_be_visible()
-    picture(page, "hosted")
-    _type_card(page, "4242 4242 4242 4242")
+    type_card(page, PAYS)
 
     expect(page).to_have_url(f"{shop.stack.front_url}/pay/{created['paymentSession']['id']}")
     expect(page.get_by_role("heading", name="Paid. Thank you!")).to_be_visible()
     link = page.get_by_role("link", name="Download the PDF")
-    expect(link).to_be_visible()  # the page reloads itself once the receipt is there
-    picture(page, "pay-paid")
+    expect(link).to_be_visible()  # the page renews itself once the receipt is there
     with page.expect_response("**/payments/receipts/files/**") as opened:
         link.click()
     assert opened.value.headers["content-type"] == "application/pdf"
@@ -106,33 +39,133 @@ def test_a_person_buys_with_a_browser(shop: Any, page: Page, picture: Callable[[
     shop.assert_settled_once(created)
 
 
-def test_a_person_whose_card_is_declined_pays_with_another(
-    shop: Any, phone: BrowserContext, picture: Callable[[Page, str], None]
+def test_a_person_whose_card_is_declined_pays_with_another_while_a_second_tab_follows(
+    shop: Any,
+    context: BrowserContext,
+    open_page: Callable[[BrowserContext], Page],
+    type_card: Callable[[Page, str], None],
 ) -> None:
+    # Given: the same purchase in two tabs, one of them at Stripe; the other may not poll
     created = shop.open_session()
-    page, hosted = phone.new_page(), phone.new_page()
+    page, other = open_page(context), context.new_page()
+    page.route("**/status", lambda route: route.abort())
     page.goto(created["payUrl"])
-    hosted.goto(created["paymentSession"]["stripeCheckoutUrl"])
-
-    _type_card(hosted, "4000 0000 0000 0002")
-
-    expect(hosted.get_by_role("alert")).to_contain_text("Payment failed")
-    # The other tab learns of it by itself.
+    page.locator("#pay").focus()
+    page.evaluate("document.body.dataset.kept = 'yes'")
+    other.goto(created["payUrl"])
+    other.get_by_role("link", name="Pay $275.50").click()
+    # When: the card is declined
+    type_card(other, DECLINES)
+    expect(other.get_by_role("alert")).to_contain_text("Payment failed")
+    # Then: the tab that watches learns of it from the stream, without being loaded again, and says so to a screen reader
     expect(page.get_by_role("heading", name="The payment did not go through")).to_be_visible()
+    expect(page.get_by_text("The card was declined.")).to_be_visible()
     expect(page.get_by_text("You have not been charged.")).to_be_visible()
-    picture(page, "pay-failed")
-
-    _type_card(hosted, "4242 4242 4242 4242")
-
-    expect(hosted.get_by_role("heading", name="Paid. Thank you!")).to_be_visible()
+    expect(page.locator("#news")).to_have_text("The payment did not go through")
+    expect(page).to_have_title("The payment did not go through · $275.50")
+    # And: the focus is still on the button
+    expect(page.locator("#pay")).to_be_focused()
+    # When: another card pays
+    type_card(other, PAYS)
+    # Then: both tabs say so, the button is gone, and the focus with it to the headline
+    expect(other.get_by_role("heading", name="Paid. Thank you!")).to_be_visible()
     expect(page.get_by_role("heading", name="Paid. Thank you!")).to_be_visible()
+    expect(page.locator(_WAY_TO_PAY)).to_have_count(0)
+    expect(page.locator("#headline")).to_be_focused()
+    assert page.evaluate("document.body.dataset.kept") == "yes"
+    shop.await_receipt(created)
+    shop.assert_settled_once(created)
+    # And: once all is there, the stream is closed
+    page.wait_for_function("() => stream === null")
+
+
+def test_without_a_stream_the_page_polls(stage: Any, context: BrowserContext) -> None:
+    session_id = uuid.uuid4()
+    page = context.new_page()
+    page.route("**/events", lambda route: route.fulfill(status=503, body="{}"))
+    page.goto(stage.show("pending", session_id=session_id))
+    expect(page.get_by_role("link", name="Pay $275.50")).to_be_visible()
+    stage.show("processing", session_id=session_id, version=8)
+    expect(page.get_by_role("heading", name="Your payment is being processed")).to_be_visible()
+
+
+def test_back_after_paying_shows_that_it_is_paid(shop: Any, page: Page, type_card: Callable[[Page, str], None]) -> None:
+    created = shop.open_session()
+    page.goto(created["payUrl"])
+    page.get_by_role("link", name="Pay $275.50").click()
+    hosted = page.url
+    type_card(page, PAYS)
+    expect(page.get_by_role("heading", name="Paid. Thank you!")).to_be_visible()
+
+    # Back to Stripe's page, which takes no second payment, and back to ours.
+    page.go_back()
+    expect(page).to_have_url(hosted)
+    expect(page.get_by_label("Card number")).to_have_count(0)
+    page.go_back()
+
+    expect(page).to_have_url(f"{shop.stack.front_url}/pay/{created['paymentSession']['id']}")
+    expect(page.get_by_role("heading", name="Paid. Thank you!")).to_be_visible()
+    expect(page.locator(_WAY_TO_PAY)).to_have_count(0)
     shop.await_receipt(created)
     shop.assert_settled_once(created)
 
 
-def test_a_link_that_was_tampered_with_opens_nothing(shop: Any, phone: BrowserContext) -> None:
+def test_a_purchase_needs_no_mouse(shop: Any, page: Page) -> None:
     created = shop.open_session()
-    page = phone.new_page()
+    page.goto(created["payUrl"])
+    # The first thing that the keyboard reaches is the button, and it can be seen
+    page.keyboard.press("Tab")
+    link = page.get_by_role("link", name="Pay $275.50")
+    expect(link).to_be_focused()
+    assert link.evaluate("element => getComputedStyle(element).outlineStyle") == "solid"
+    assert link.evaluate("element => parseFloat(getComputedStyle(element).outlineWidth)") >= 2
+    # What it means to pay late is read with the keyboard too
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("What counts is when you submit the payment")).to_be_visible()
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Enter")
+    # Stripe's page
+    expect(page.get_by_label("Card number")).to_be_visible()
+    page.get_by_label("Card number").focus()
+    for text in ("4242424242424242", "1234", "123", "A. Winner"):
+        page.keyboard.type(text)
+        page.keyboard.press("Tab")
+    page.get_by_label("Name on card").press("Enter")
+    # And the receipt
+    expect(page.get_by_role("link", name="Download the PDF")).to_be_visible()
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Download the PDF")).to_be_focused()
+    with page.expect_response("**/payments/receipts/files/**") as opened:
+        page.keyboard.press("Enter")
+    assert opened.value.headers["content-type"] == "application/pdf"
+
+
+def test_a_purchase_needs_no_javascript(
+    shop: Any, open_context: Callable[..., BrowserContext], type_card: Callable[[Page, str], None]
+) -> None:
+    created = shop.open_session()
+    page = open_context(java_script_enabled=False).new_page()
+    page.goto(created["payUrl"])
+    expect(page.get_by_text("Pay before")).to_contain_text("UTC")
+    expect(page.get_by_role("timer")).to_have_count(0)
+    page.get_by_role("link", name="Pay $275.50").click()
+    type_card(page, PAYS)
+
+    expect(page).to_have_url(f"{shop.stack.front_url}/pay/{created['paymentSession']['id']}")
+    shop.await_receipt(created)
+    if page.get_by_role("link", name="Download the PDF").count() == 0:
+        # The page was quicker than the webhook: it looks again by itself, which a reload has happen now.
+        expect(page.locator("meta[http-equiv=refresh]")).to_have_attribute("content", "20")
+        page.reload()
+    expect(page.get_by_role("heading", name="Paid. Thank you!")).to_be_visible()
+    expect(page.get_by_role("link", name="Download the PDF")).to_be_visible()
+    expect(page.locator("meta[http-equiv=refresh]")).to_have_count(0)
+
+
+def test_a_link_that_was_tampered_with_opens_nothing(shop: Any, context: BrowserContext) -> None:
+    created = shop.open_session()
+    page = context.new_page()
 
     answer = page.goto(created["payUrl"] + "x")
 
@@ -140,3 +173,16 @@ def test_a_link_that_was_tampered_with_opens_nothing(shop: Any, phone: BrowserCo
     assert answer.status == 401
     expect(page.get_by_role("heading", name="This link does not work")).to_be_visible()
     expect(page.get_by_text("Walnut side table")).to_have_count(0)
+
+
+def test_the_browser_demo_buys_and_leaves_pictures_and_the_receipt(shop: Any, browser: Browser, tmp_path: Path) -> None:
+    timeline, pictures = browser_demo.buy(browser, shop.stack, tmp_path)
+    assert [picture.name for picture in pictures] == [
+        "browser-1-pending.png",
+        "browser-2-declined.png",
+        "browser-3-paid.png",
+    ]
+    assert all(picture.read_bytes().startswith(b"\x89PNG") for picture in pictures)
+    assert timeline.receipt is not None
+    assert timeline.receipt.read_bytes().startswith(b"%PDF-")
+    assert "Paid. Thank you!" in timeline.steps[-2][2]
