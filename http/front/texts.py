@@ -6,7 +6,7 @@ The languages are those of the receipts. A text may have places, ``{amount}``; w
 import json
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
@@ -19,7 +19,8 @@ _RIGHT_TO_LEFT = frozenset({"ar"})
 #: Longer lists are not what a browser sends.
 _MOST_RANGES = 20
 
-Table = dict[str, dict[str, str]]
+#: Section -> key -> text; failures and problems have two: what it is, and what to do.
+Table = dict[str, dict[str, Any]]
 
 
 class Texts:
@@ -38,7 +39,7 @@ class Texts:
         """Whether there is such a text."""
         return key in self._table[section]
 
-    def section(self, name: str) -> dict[str, str]:
+    def section(self, name: str) -> dict[str, Any]:
         """All texts of a section."""
         return self._table[name]
 
