@@ -197,10 +197,10 @@ class Stage:
         self._state.close()
 
 
-@pytest.fixture
-def stage(shop: Any) -> Iterator[Stage]:
+@pytest.fixture(scope="session")
+def stage(_installation: Any) -> Iterator[Stage]:
     """``stage.show("failed", locale="ar")``: the address of a page in that state."""
-    made = Stage(shop)
+    made = Stage(_installation)
     yield made
     made.close()
 
