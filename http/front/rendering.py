@@ -14,12 +14,14 @@ from urllib.parse import urlsplit
 from paywindow.front import phases
 from paywindow.front.declines import words_for_failure
 from paywindow.front.texts import choose_locale, texts
+from paywindow.money import to_minor
 from paywindow.settings import Settings
 
 if TYPE_CHECKING:
     from babel import Locale
     from jinja2 import Environment
 
+_REFUNDED = ("refunded", "partially_refunded")
 _TEMPLATES = Path(__file__).parent / "templates"
 #: How card brands write themselves; others are Stripe's word with a capital.
 _BRANDS = {
@@ -64,6 +66,7 @@ class Page:
     can_retry: bool
     timed: bool
     remaining_ms: int
+    refunded: str | None
     late_refunded: bool
     moving: bool
 
@@ -106,13 +109,14 @@ def page(snapshot: dict[str, Any], locale: "Locale", remaining_ms: int = 0) -> P
         deadline=_moment(session["expiresAt"], locale),
         pay_url=pay_url,
         failure=words_for_failure(snapshot) if phase == "failed" else None,
-        card=_card(snapshot) if phase in ("completed", "refunded", "partially_refunded") else None,
+        card=_card(snapshot) if phase in ("completed", *_REFUNDED) else None,
         documents=_documents(snapshot),
         tries_left=int(retry.get("left", 0)),
         can_retry=can_retry,
         timed=timed,
         remaining_ms=remaining_ms if timed else 0,
-        late_refunded=phase in ("expired", "canceled") and phases.money_back(snapshot) == "refunded",
+        refunded=_refunded(snapshot, session["currency"], locale) if phase in _REFUNDED else None,
+        late_refunded=phase in ("expired", "canceled") and bool(_refunds(snapshot)),
         moving=not phases.is_final(snapshot),
     )
 
@@ -143,16 +147,25 @@ def _web_address(url: str | None) -> str | None:
 
 
 def _amount(amount: Decimal | int, currency: str, locale: "Locale") -> str:
-    from babel.numbers import format_currency
+    from paywindow.receipts import formats
 
-    return format_currency(amount, currency, locale=locale)
+    return formats.money(to_minor(Decimal(amount), currency), currency, locale)
+
+
+def _refunded(snapshot: dict[str, Any], currency: str, locale: "Locale") -> str | None:
+    """What went back, or is on its way, if anything."""
+    amounts = [each["amount"] for each in _refunds(snapshot)]
+    return _amount(sum(amounts), currency, locale) if amounts else None
+
+
+def _refunds(snapshot: dict[str, Any]) -> list[dict[str, Any]]:
+    return [each for each in snapshot.get("refunds") or [] if each["status"] in ("pending", "succeeded")]
 
 
 def _moment(text: str, locale: "Locale") -> str:
-    from babel.dates import format_date, format_time
+    from paywindow.receipts import formats
 
-    at = datetime.fromisoformat(text)
-    return f"{format_date(at, 'long', locale=locale)}, {format_time(at, 'HH:mm', locale=locale)} UTC"
+    return formats.date_and_time(datetime.fromisoformat(text), "UTC", locale)
 
 
 def _render(template: str, locale: "Locale", **values: Any) -> str:

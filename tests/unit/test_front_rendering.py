@@ -48,7 +48,7 @@ def test_an_open_page_shows_item_amount_deadline_and_the_way_to_pay() -> None:
     text = html()
     assert "Walnut side table" in text
     assert "$1,275.50" in text
-    assert '<time datetime="2026-11-24T10:30:00Z">November 24, 2026, 10:30 UTC</time>' in text
+    assert '<time datetime="2026-11-24T10:30:00Z">November 24, 2026, 10:30 AM UTC</time>' in text
     assert f'href="{URL}"' in text
 
 
@@ -147,14 +147,14 @@ def test_the_countdown_is_a_timer_that_screen_readers_do_not_repeat_every_second
 def test_without_javascript_there_is_no_empty_countdown_but_the_deadline() -> None:
     text = html()
     assert '<p class="countdown" hidden>' in text
-    assert "November 24, 2026, 10:30 UTC" in text
+    assert "November 24, 2026, 10:30 AM UTC" in text
 
 
 @pytest.mark.parametrize("changes", [{"status": "expired", "stripeCheckoutUrl": None}, {"closing": True}])
 def test_a_closed_window_says_when_it_closed(changes: dict[str, Any]) -> None:
     text = html(remaining_ms=0, **changes)
     assert "Was to be paid before" in text
-    assert "November 24, 2026, 10:30 UTC" in text
+    assert "November 24, 2026, 10:30 AM UTC" in text
 
 
 def test_a_paid_page_links_the_receipt_once_it_is_stored() -> None:
@@ -164,6 +164,34 @@ def test_a_paid_page_links_the_receipt_once_it_is_stored() -> None:
     assert "on its way" in html({**RECEIPT, "ready": False}, **paid)
     assert download not in html({**RECEIPT, "ready": False}, **paid)
     assert "on its way" in html(None, **paid)
+
+
+def test_what_was_given_back_is_named_with_its_credit_note() -> None:
+    paid = {"status": "completed", "stripeCheckoutUrl": None}
+    document = snapshot(RECEIPT, **paid) | {
+        "transaction": {"status": "partially_refunded", "card": {"brand": "amex", "last4": "0005"}},
+        "refunds": [{"amount": Decimal("50.25"), "status": "succeeded"}, {"amount": Decimal("9"), "status": "failed"}],
+        "creditNotes": [{**RECEIPT, "id": ID, "number": "C-2026-000001"}],
+    }
+    text = rendering.payment_page(document, etag="7-buyer", root="", remaining_ms=0, settings=SETTINGS)
+    assert "Part of your payment was refunded" in text
+    assert "Refunded: $50.25" in text
+    assert "Paid with American Express, ending in 0005" in text
+    assert "Credit note C-2026-000001" in text
+    assert f"/payments/receipts/{ID}/download" in text
+
+
+@pytest.mark.parametrize("status", ["expired", "canceled"])
+def test_a_payment_that_did_not_count_is_said_to_go_back(status: str) -> None:
+    closed = snapshot(status=status, stripeCheckoutUrl=None)
+    for refunds, told in (([], False), ([{"amount": Decimal("1275.50"), "status": "pending"}], True)):
+        document = closed | {"refunds": refunds}
+        text = rendering.payment_page(document, etag="7-buyer", root="", remaining_ms=0, settings=SETTINGS)
+        assert ("did not count and is refunded" in text) is told
+
+
+def test_an_arabic_amount_keeps_its_symbol_in_one_piece() -> None:
+    assert "\u200eUS$\u200e" in html(locale="ar")
 
 
 @pytest.mark.parametrize(
