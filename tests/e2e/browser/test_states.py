@@ -51,12 +51,13 @@ def test_every_language_fits_and_is_accessible(
     assert_accessible(page)
     page.set_viewport_size({"width": 320, "height": 640})  # the narrowest that WCAG 1.4.10 asks for
     assert_nothing_is_cut_off(page)
-    page.set_viewport_size({"width": 390, "height": 844})
-    picture(page, f"pay-failed-{language}")
+    if language != "en":
+        page.set_viewport_size({"width": 390, "height": 844})
+        picture(page, f"pay-failed-{language}")
 
 
 def test_right_to_left_the_page_is_mirrored_and_amounts_are_not(
-    stage: Any, open_context: Callable[..., BrowserContext], open_page: Any, picture: Callable[[Page, str], None]
+    stage: Any, open_context: Callable[..., BrowserContext], open_page: Callable[[BrowserContext], Page]
 ) -> None:
     # Given: a session without a language, and a browser that asks for Arabic
     page = open_page(open_context(locale="ar"))
@@ -73,7 +74,6 @@ def test_right_to_left_the_page_is_mirrored_and_amounts_are_not(
     assert "275.50" in page.locator(".amount").inner_text()
     assert page.get_by_role("timer").inner_text().count(":") == 2
     assert_accessible(page)
-    picture(page, "pay-pending-ar")
 
 
 def test_an_expired_link_shows_nothing_of_the_purchase(
