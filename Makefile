@@ -24,6 +24,10 @@ help: ## Say what can be made
 demo: $(VENV)/ready packages ## Make a whole purchase on embedded services and show its course
 	@exec $(BIN)/paywindow demo $(ARGS)
 
+.PHONY: browser
+browser: $(VENV)/ready test-packages ## Make a purchase in a real browser, and say where its pictures are
+	@exec $(BIN)/paywindow demo --browser $(ARGS)
+
 .PHONY: run
 run: $(VENV)/ready packages ## Keep the same services up and print their links, until Ctrl-C
 	@exec $(BIN)/paywindow dev $(ARGS)
@@ -43,6 +47,10 @@ chaos: $(VENV)/ready packages ## Try generated interleavings at length (RUNS=n, 
 .PHONY: bench
 bench: $(VENV)/ready packages ## Measure against baselines: a table, and build/bench.json (ROWS=n shrinks, ONLY=name,name selects)
 	@ROWS="$(ROWS)" ONLY="$(ONLY)" PYTHONPATH=tests $(BIN)/python -m benchmarks
+
+.PHONY: pictures
+pictures: $(VENV)/ready test-packages ## Take the pictures of the documentation anew
+	@PAYWINDOW_PICTURES=$(CURDIR)/docs/images $(BIN)/python -m pytest --quiet tests/e2e/browser/test_states.py $(ARGS)
 
 .PHONY: lint
 lint: $(VENV)/ready ## Check style, format and types

@@ -72,6 +72,8 @@ MEANING: dict[str, dict[str, str]] = {
         "front_port": "Port to listen on; 0 takes a free one.",
         "front_wait_seconds": "Longest wait for a command's outcome before the answer is 202; `Prefer: wait=N` can shorten it.",
         "front_max_body_bytes": "Largest body of a request of the API.",
+        "front_max_streams": "Event streams that one front process keeps open, each a connection; more are refused with 503, and "
+        "pages poll then.",
         "webhook_max_body_bytes": "Largest body of a webhook.",
         "webhook_tolerance_seconds": "How far a webhook's timestamp may be from now, either way.",
         "service_keys": "Entries `name:scope+scope:sha256`, as `paywindow keys create` prints them. Scopes: `checkout`, `read`, "
@@ -86,7 +88,8 @@ MEANING: dict[str, dict[str, str]] = {
         "`PUBLIC_URL` and the two settings above are always allowed.",
     },
     "The buyer's page": {
-        "payment_status_poll_seconds": "How often an open page asks whether anything changed (every 3 s in its first minute).",
+        "payment_status_poll_seconds": "How often an open page asks whether anything changed while it has no event stream "
+        "(every 3 s in its first minute).",
         "payment_timer_skew_threshold_ms": "The countdown is put right when it is off by more than this.",
     },
     "Receipts": {

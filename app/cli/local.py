@@ -38,8 +38,12 @@ def dev(
 
 def demo(
     output: Annotated[Path, typer.Option(help="Where the receipts are put.")] = Path("build/demo"),
+    browser: Annotated[
+        bool, typer.Option("--browser", help="Buy once, with a real browser; leave pictures too.")
+    ] = False,
 ) -> None:
     """Make whole purchases on embedded services, show their course, and leave the receipts."""
+    from paywindow.cli.browser_demo import run_browser_demo
     from paywindow.cli.demo import run_demo
     from paywindow.embedded.stack import running_stack
 
@@ -48,4 +52,5 @@ def demo(
         tempfile.TemporaryDirectory(prefix="paywindow-demo-") as folder,
         running_stack(Path(folder), say=lambda step: console.print(f"[dim]{step}[/dim]")) as stack,
     ):
-        run_demo(console, stack, output)
+        run = run_browser_demo if browser else run_demo
+        run(console, stack, output)

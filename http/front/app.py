@@ -20,6 +20,7 @@ from paywindow.front import (
     receipts,
     refunds,
     sessions,
+    streams,
     webhooks,
 )
 from paywindow.front.context import FRONT
@@ -46,6 +47,7 @@ def _routes() -> list[web.AbstractRouteDef]:
         web.post("/payments/checkout/create", checkout.create),
         web.post("/payments/checkout/{id}/cancel", checkout.cancel),
         web.get("/payments/checkout/{id}/status", checkout.status),
+        web.get("/payments/checkout/{id}/events", streams.show, allow_head=False),
         web.get("/payments/checkout/{id}/window", overrides.window),
         web.post("/payments/checkout/{id}/buyer-token", sessions.buyer_token),
         web.get("/payments/sessions", sessions.find),

@@ -7,6 +7,7 @@ from paywindow.front import access, operations, requests
 from paywindow.front.answers import json_text
 from paywindow.front.bodies import read_json
 from paywindow.front.context import FRONT
+from paywindow.front.snapshots import Audience
 from paywindow.keys import Scope
 
 
@@ -49,12 +50,12 @@ async def status(request: web.Request) -> web.Response:
     if access.sends_service_key(request):
         access.service_key(request, Scope.READ)
         view = await request.app[FRONT].snapshots.read(session_id)
-        text, audience = view.service, "service"
+        audience: Audience = "service"
     else:
         view = await access.buyer_view(request, session_id)
-        text, audience = view.buyer, "buyer"
+        audience = "buyer"
     etag = view.etag(audience)
     headers = {"ETag": f'"{etag}"', "Cache-Control": "private, no-cache", "Vary": "Authorization, Cookie"}
     if any(each.value in (etag, "*") for each in request.if_none_match or ()):
         return web.Response(status=304, headers=headers)
-    return json_text(text, headers=headers)
+    return json_text(view.text(audience), headers=headers)

@@ -12,6 +12,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from paywindow.enqueue import Enqueuer
+from paywindow.front.feed import Feed
 from paywindow.front.snapshots import SnapshotReader
 from paywindow.front.urls import AllowList
 from paywindow.front.waiting import Waiter
@@ -34,6 +35,7 @@ class Front:
     enqueuer: Enqueuer
     waiter: Waiter
     snapshots: SnapshotReader
+    feed: Feed
     tokens: BuyerTokens
     allowed_urls: AllowList
     webhook_secrets: tuple[str, ...]
@@ -71,13 +73,15 @@ def make(settings: Settings) -> Front:
     )
     state = redis.asyncio.Redis.from_pool(pool)
     enqueuer, waiter = Enqueuer(broker), Waiter(state)
+    snapshots = SnapshotReader(state, waiter, enqueuer, seconds=settings.front_wait_seconds)
     return Front(
         settings=settings,
         broker=broker,
         state=state,
         enqueuer=enqueuer,
         waiter=waiter,
-        snapshots=SnapshotReader(state, waiter, enqueuer, seconds=settings.front_wait_seconds),
+        snapshots=snapshots,
+        feed=Feed(snapshots, waiter, limit=settings.front_max_streams),
         tokens=BuyerTokens([token.get_secret_value() for token in settings.buyer_token_secrets]),
         allowed_urls=AllowList.of(settings),
         webhook_secrets=tuple(each.get_secret_value() for each in settings.stripe_webhook_secret),
@@ -92,6 +96,7 @@ async def running(front: Front) -> AsyncIterator[None]:
         yield
     finally:
         await front.waiter.close()
+        await front.feed.close()
         await front.enqueuer.close()
         await front.broker.aclose()
         await front.state.aclose()

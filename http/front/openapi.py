@@ -12,7 +12,15 @@ from paywindow import __version__, jsons
 from paywindow.front import openapi_details, requests, responses
 from paywindow.front import openapi_parts as parts
 from paywindow.front.answers import JSON, json_text
-from paywindow.front.openapi_parameters import BUYER_ID, ID, IDEMPOTENCY_KEY, IF_NONE_MATCH, PREFER, SIGNATURE
+from paywindow.front.openapi_parameters import (
+    BUYER_ID,
+    ID,
+    IDEMPOTENCY_KEY,
+    IF_NONE_MATCH,
+    LAST_EVENT_ID,
+    PREFER,
+    SIGNATURE,
+)
 from paywindow.keys import Scope
 
 #: Who may ask: any one of these.
@@ -127,6 +135,7 @@ def _paths() -> dict[str, Any]:
                 problems=_READ_PROBLEMS,
             )
         },
+        "/payments/checkout/{id}/events": {"get": _event_stream()},
         "/payments/checkout/{id}/window": {
             "get": _operation(
                 "How much time is left",
@@ -360,6 +369,22 @@ def _paths() -> dict[str, Any]:
             )
         },
     }
+
+
+def _event_stream() -> dict[str, Any]:
+    operation = _operation(
+        "How a session stands, as it changes (server-sent events)",
+        "`status`: a SessionStatus, now and after each change, its ETag as id; `window`: a WindowState, as a beat; "
+        "`end`: nothing more will come. The latest wins: changes may be left out. 204 when the reader has the final state.",
+        security=_READ_OR_BUYER,
+        parameters=[ID, LAST_EVENT_ID],
+        answers={204: None},
+        problems=_READ_PROBLEMS,
+    )
+    schema = {"type": "string", "examples": ['event: end\ndata: {"reason": "final"}\n\n']}
+    stream = {"description": "Events until the end.", "content": {"text/event-stream": {"schema": schema}}}
+    operation["responses"] = {"200": stream, **operation["responses"]}
+    return operation
 
 
 def _override(

@@ -28,6 +28,12 @@ IF_NONE_MATCH: dict[str, Any] = {
     "description": "The `ETag` of an earlier answer: 304 while nothing has changed since.",
     "schema": {"type": "string", "examples": ['"4-service"']},
 }
+LAST_EVENT_ID: dict[str, Any] = {
+    "name": "Last-Event-ID",
+    "in": "header",
+    "description": "The id of the last event that the reader has: it is not sent again.",
+    "schema": {"type": "string", "examples": ['"4-buyer"']},
+}
 SIGNATURE: dict[str, Any] = {
     "name": "Stripe-Signature",
     "in": "header",

@@ -12,6 +12,7 @@ from paywindow.front import access, operations, requests
 from paywindow.front.answers import json_text
 from paywindow.front.bodies import read_json
 from paywindow.front.context import FRONT, Front
+from paywindow.front.snapshots import View
 from paywindow.keys import Scope
 
 
@@ -23,14 +24,18 @@ async def window(request: web.Request) -> web.Response:
         view = await request.app[FRONT].snapshots.read(session_id)
     else:
         view = await access.buyer_view(request, session_id)
+    return json_text(jsons.dumps(window_body(view)), headers={"Cache-Control": "no-store"})
+
+
+def window_body(view: View) -> dict[str, Any]:
+    """How much time is left now."""
     now = clock.now()
-    body = {
+    return {
         "expiresAt": clock.isoformat(datetime.fromtimestamp(view.expires_ms / 1000, UTC)),
         "remainingMs": view.remaining_ms(now),
         "serverNow": now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         "closing": view.closing,
     }
-    return json_text(jsons.dumps(body), headers={"Cache-Control": "no-store"})
 
 
 async def expire(request: web.Request) -> web.Response:

@@ -1,7 +1,8 @@
 """``GET /pay/{id}``: the buyer's page, which stays valid while Checkout pages come and go.
 
 The link that the buyer gets carries a token in its query. The first visit swaps it for a cookie and redirects to the
-clean address, so that the token is left neither in the history nor in a referrer. The page works without JavaScript.
+clean address, so that the token is left neither in the history nor in a referrer. The page works without JavaScript, and with it
+keeps itself up to date: it follows the session's events and puts the new page in the place of the old one.
 """
 
 import uuid
@@ -18,18 +19,6 @@ from paywindow.settings import LONGEST_WINDOW_MINUTES
 
 _DAY_SECONDS = 86_400
 
-#: What a person is told; whatever is not listed gets the last one.
-_MESSAGES = {
-    "unauthenticated": (
-        "This link does not work",
-        "It is incomplete, or its time is over. Open the link from your e-mail again.",
-    ),
-    "not_found": ("There is nothing here", "The address is wrong, or what was here is gone."),
-    "timed_out": ("This takes longer than it should", "Please reload the page in a moment."),
-    "unavailable": ("We cannot show this right now", "Please reload the page in a moment."),
-}
-_OTHERWISE = ("Something went wrong", "Please reload the page in a moment.")
-
 
 async def show(request: web.Request) -> web.Response:
     """Swap the token, or show the session."""
@@ -44,15 +33,16 @@ async def show(request: web.Request) -> web.Response:
         root=front.root,
         remaining_ms=view.remaining_ms(clock.now()),
         settings=front.settings,
+        accept_language=_accept_language(request),
     )
     return _html(html, 200)
 
 
 def problem_page(request: web.Request, problem: Problem) -> web.Response:
     """An error for people: no codes, no details, what to do."""
-    title, text = _MESSAGES.get(problem.code, _OTHERWISE)
     root = request.app[FRONT].root
-    return _html(rendering.problem_page(title, text, root=root), problem.status)
+    html = rendering.problem_page(problem.code, root=root, accept_language=_accept_language(request))
+    return _html(html, problem.status)
 
 
 def _swap(request: web.Request, session_id: uuid.UUID) -> web.Response:
@@ -76,6 +66,10 @@ def _cookie(front: Front) -> dict[str, Any]:
         "samesite": "Lax",
         "secure": front.secure,
     }
+
+
+def _accept_language(request: web.Request) -> str:
+    return request.headers.get(hdrs.ACCEPT_LANGUAGE, "")
 
 
 def _html(text: str, status: int) -> web.Response:

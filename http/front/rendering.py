@@ -11,100 +11,134 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from paywindow.front import phases
+from paywindow.front.declines import words_for_failure
+from paywindow.front.texts import choose_locale, texts
+from paywindow.money import to_minor
 from paywindow.settings import Settings
 
 if TYPE_CHECKING:
     from babel import Locale
     from jinja2 import Environment
 
+_REFUNDED = ("refunded", "partially_refunded")
 _TEMPLATES = Path(__file__).parent / "templates"
+#: How card brands write themselves; others are Stripe's word with a capital.
+_BRANDS = {
+    "amex": "American Express",
+    "jcb": "JCB",
+    "unionpay": "UnionPay",
+    "eftpos_au": "eftpos",
+    "diners": "Diners Club",
+}
 
-#: States in which the buyer can pay.
-_PAYABLE = ("pending", "failed")
-#: States in which the time to pay runs and is worth watching, as long as there is a way to pay.
-_TIMED = ("preparing", "pending", "failed")
-#: States that change by themselves, so that the page looks again. Expired too: an admin may open the window again, and a
-#: payment made in time may be learned of later.
-_MOVING = ("preparing", "pending", "failed", "processing", "closing", "held", "expired")
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A receipt or credit note. ``kind`` chooses its words; ``ready``: the file can be downloaded."""
+
+    kind: str
+    id: str
+    number: str
+    ready: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
     """What the template shows.
 
-    ``state`` chooses its words; ``pay_url`` is there only when paying is possible, ``can_retry`` only when a new page may be
-    asked for; ``remaining_ms`` is what the countdown starts with, 0 for none.
+    ``phase`` chooses its words; ``pay_url`` is there only when paying is possible, ``can_retry`` only when a new page may be
+    asked for; ``remaining_ms`` is what the countdown starts with, 0 for none; ``failure`` is a key of the section ``failures``.
     """
 
     session_id: str
-    state: str
-    description: str
+    phase: str
+    explanation: str
+    description: str | None
     amount: str
     expires_at: str
     deadline: str
     pay_url: str | None
     failure: str | None
-    receipt_id: str | None
-    receipt_number: str | None
-    receipt_ready: bool
+    card: dict[str, str] | None
+    documents: tuple[Document, ...]
     tries_left: int
     can_retry: bool
     timed: bool
     remaining_ms: int
+    refunded: str | None
+    late_refunded: bool
     moving: bool
 
 
-def payment_page(snapshot: dict[str, Any], *, etag: str, root: str, remaining_ms: int, settings: Settings) -> str:
+def payment_page(
+    snapshot: dict[str, Any], *, etag: str, root: str, remaining_ms: int, settings: Settings, accept_language: str = ""
+) -> str:
     """The page of a session.
 
     ``snapshot`` is the buyer's shape; ``root`` the path under which the front end is public; ``remaining_ms`` what is left of
-    the window by the server's clock.
+    the window by the server's clock; ``accept_language`` what the browser prefers, for a session without a language.
     """
-    template = _environment().get_template("pay.html")
-    return template.render(page=page(snapshot, remaining_ms), etag=etag, root=root, settings=settings)
+    locale = choose_locale(snapshot["paymentSession"].get("locale"), accept_language)
+    shown = page(snapshot, locale, remaining_ms)
+    return _render("pay.html", locale, page=shown, etag=etag, root=root, settings=settings)
 
 
-def problem_page(title: str, text: str, *, root: str) -> str:
-    """A page that says what went wrong."""
-    return _environment().get_template("problem.html").render(title=title, text=text, root=root)
+def problem_page(code: str, *, root: str, accept_language: str = "") -> str:
+    """A page that says what went wrong, for a problem's code."""
+    locale = choose_locale(None, accept_language)
+    known = texts(locale.language).has("problems", code)
+    return _render("problem.html", locale, problem=code if known else "otherwise", root=root)
 
 
-def page(snapshot: dict[str, Any], remaining_ms: int = 0) -> Page:
+def page(snapshot: dict[str, Any], locale: "Locale", remaining_ms: int = 0) -> Page:
     """Read a snapshot (the buyer's shape) as a person would."""
-    retry = snapshot.get("retry") or {}
-    session, receipt = snapshot["paymentSession"], snapshot.get("receipt")
-    pay_url, locale = _web_address(session.get("stripeCheckoutUrl")), _locale(session.get("locale"))
-    state = _state(session, pay_url)
-    pay_url = pay_url if state in _PAYABLE else None
-    can_retry = state == "failed" and pay_url is None and bool(retry.get("canRetry"))
-    timed = state in _TIMED and bool(state != "failed" or pay_url or can_retry)
+    session, retry = snapshot["paymentSession"], snapshot.get("retry") or {}
+    session = {**session, "stripeCheckoutUrl": _web_address(session.get("stripeCheckoutUrl"))}
+    phase = phases.phase({**snapshot, "paymentSession": session})
+    pay_url = session["stripeCheckoutUrl"] if phase in phases.PAYABLE else None
+    can_retry = phase == "failed" and pay_url is None and bool(retry.get("canRetry"))
+    timed = phase in phases.TIMED and bool(phase != "failed" or pay_url or can_retry)
     return Page(
         session_id=session["id"],
-        state=state,
-        description=session.get("description") or "Your auction win",
+        phase=phase,
+        explanation=_explanation(phase, pay_url, can_retry),
+        description=session.get("description"),
         amount=_amount(session["amount"], session["currency"], locale),
         expires_at=session["expiresAt"],
         deadline=_moment(session["expiresAt"], locale),
         pay_url=pay_url,
-        failure=(session.get("failure") or {}).get("message"),
-        receipt_id=receipt and receipt["id"],
-        receipt_number=receipt and receipt.get("number"),
-        receipt_ready=bool(receipt and receipt.get("ready")),
+        failure=words_for_failure(snapshot) if phase == "failed" else None,
+        card=_card(snapshot) if phase in ("completed", *_REFUNDED) else None,
+        documents=_documents(snapshot),
         tries_left=int(retry.get("left", 0)),
         can_retry=can_retry,
         timed=timed,
         remaining_ms=remaining_ms if timed else 0,
-        moving=state in _MOVING or (state == "completed" and not (receipt and receipt.get("ready"))),
+        refunded=_refunded(snapshot, session["currency"], locale) if phase in _REFUNDED else None,
+        late_refunded=phase in ("expired", "canceled") and bool(_refunds(snapshot)),
+        moving=not phases.is_final(snapshot),
     )
 
 
-def _state(session: dict[str, Any], pay_url: str | None) -> str:
-    status: str = session["status"]
-    if session.get("hold"):
-        return "held"
-    if status in _PAYABLE and session.get("closing"):
-        return "closing"
-    return "preparing" if status == "pending" and pay_url is None else status
+def _explanation(phase: str, pay_url: str | None, can_retry: bool) -> str:
+    if phase != "failed":
+        return phase
+    return "failed_page" if pay_url else "failed_retry" if can_retry else "failed_over"
+
+
+def _documents(snapshot: dict[str, Any]) -> tuple[Document, ...]:
+    receipt, notes = snapshot.get("receipt"), snapshot.get("creditNotes") or []
+    found = [("receipt", receipt)] if receipt else []
+    found += [("credit_note", note) for note in notes]
+    return tuple(Document(kind, each["id"], each.get("number") or "", bool(each.get("ready"))) for kind, each in found)
+
+
+def _card(snapshot: dict[str, Any]) -> dict[str, str] | None:
+    card = (snapshot.get("transaction") or {}).get("card")
+    if not card or not card.get("last4") or not card.get("brand"):
+        return None
+    return {"brand": _BRANDS.get(card["brand"], card["brand"].title()), "last4": card["last4"]}
 
 
 def _web_address(url: str | None) -> str | None:
@@ -113,24 +147,31 @@ def _web_address(url: str | None) -> str | None:
 
 
 def _amount(amount: Decimal | int, currency: str, locale: "Locale") -> str:
-    from babel.numbers import format_currency
+    from paywindow.receipts import formats
 
-    return format_currency(amount, currency, locale=locale)
+    return formats.money(to_minor(Decimal(amount), currency), currency, locale)
+
+
+def _refunded(snapshot: dict[str, Any], currency: str, locale: "Locale") -> str | None:
+    """What went back, or is on its way, if anything."""
+    amounts = [each["amount"] for each in _refunds(snapshot)]
+    return _amount(sum(amounts), currency, locale) if amounts else None
+
+
+def _refunds(snapshot: dict[str, Any]) -> list[dict[str, Any]]:
+    return [each for each in snapshot.get("refunds") or [] if each["status"] in ("pending", "succeeded")]
 
 
 def _moment(text: str, locale: "Locale") -> str:
-    from babel.dates import format_datetime
+    from paywindow.receipts import formats
 
-    return format_datetime(datetime.fromisoformat(text), "d MMMM y, HH:mm 'UTC'", locale=locale)
+    return formats.date_and_time(datetime.fromisoformat(text), "UTC", locale)
 
 
-def _locale(tag: str | None) -> "Locale":
-    from babel import Locale, UnknownLocaleError
-
-    try:
-        return Locale.parse(tag or "en", sep="-")
-    except (UnknownLocaleError, ValueError):  # "auto", or a language that Babel does not know
-        return Locale("en")
+def _render(template: str, locale: "Locale", **values: Any) -> str:
+    words = texts(locale.language)
+    language = str(locale).replace("_", "-")
+    return _environment().get_template(template).render(words=words, language=language, **values)
 
 
 @cache

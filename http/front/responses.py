@@ -66,13 +66,21 @@ class Fees(_Response):
         description="Stripe's own, borne by the platform; known a while after the payment."
     )
     stripe_fee_currency: str | None = Field(description="Where it differs, Stripe converted the payment.")
-    exchange_rate: str | None = Field(description="Stripe's, from the payment's currency to the fee's.")
+    exchange_rate: str | None = Field(
+        examples=["0.9213"], description="Stripe's, from the payment's currency to the fee's."
+    )
     platform_fee: Amount | None = Field(description="What the platform keeps, before Stripe's fee.")
-    platform_net: Amount | None = Field(description="After Stripe's fee, where that is in the payment's currency.")
-    seller_payout: Amount | None = Field(description="What the maker is due, or has of a split payment.")
-    seller_received: Amount | None = Field(description="What has reached the maker's account, of a split payment.")
-    refunded: Amount
-    disputed: Amount = Field(description="What banks took back, and have not returned.")
+    platform_net: Amount | None = Field(
+        examples=[19.26], description="After Stripe's fee, where that is in the payment's currency."
+    )
+    seller_payout: Amount | None = Field(
+        examples=[247.95], description="What the maker is due, or has of a split payment."
+    )
+    seller_received: Amount | None = Field(
+        examples=[247.95], description="What has reached the maker's account, of a split payment."
+    )
+    refunded: Amount = Field(examples=[0], description="What went back to the buyer.")
+    disputed: Amount = Field(examples=[0], description="What banks took back, and have not returned.")
 
 
 class Card(_Response):
@@ -325,16 +333,16 @@ class PaymentMethodDetached(_Response):
 class SellerCapabilities(_Response):
     """What Stripe lets the account do: `active`, `inactive` or `pending`."""
 
-    transfers: str | None
-    card_payments: str | None
+    transfers: str | None = Field(examples=["active"])
+    card_payments: str | None = Field(examples=["active"])
 
 
 class SellerRequirements(_Response):
     """What Stripe wants to know, in its own names."""
 
-    currently_due: list[str]
-    past_due: list[str]
-    disabled_reason: str | None
+    currently_due: list[str] = Field(examples=[["individual.verification.document"]])
+    past_due: list[str] = Field(examples=[[]])
+    disabled_reason: str | None = Field(examples=["requirements.past_due"])
     current_deadline: datetime | None
 
 
@@ -342,17 +350,17 @@ class SellerAccount(_Response):
     """A maker's account at Stripe, as it was last read from there."""
 
     maker_id: UUID
-    stripe_account_id: str | None
+    stripe_account_id: str | None = Field(examples=["acct_1QkTest"])
     connected: bool
     ready: bool = Field(description="Payments can be split with it.")
-    missing: list[str] = Field(description="What keeps it from being ready.")
+    missing: list[str] = Field(examples=[[]], description="What keeps it from being ready.")
     charges_enabled: bool
     payouts_enabled: bool
     details_submitted: bool
     capabilities: SellerCapabilities
     requirements: SellerRequirements
-    default_currency: str | None
-    country: str | None
+    default_currency: str | None = Field(examples=["USD"])
+    country: str | None = Field(examples=["US"])
     read_at: datetime | None
 
 
@@ -365,7 +373,7 @@ class SellerFound(_Response):
 class OnboardingLink(_Response):
     """Good once, for a few minutes."""
 
-    url: str
+    url: str = Field(examples=["https://connect.stripe.com/setup/e/acct_1QkTest/abc"])
     expires_at: datetime
 
 

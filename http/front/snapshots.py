@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import redis.asyncio
 
@@ -13,6 +13,8 @@ from paywindow import clock, messages, published
 from paywindow.enqueue import Enqueuer
 from paywindow.errors import Problem
 from paywindow.front.waiting import Waiter
+
+Audience = Literal["service", "buyer"]
 
 _FIELDS = ("v", "missing", "expires_ms", "closes_ms", "service", "buyer", "service_closing", "buyer_closing")
 
@@ -28,11 +30,20 @@ class View:
     expires_ms: int
     closes_ms: int
 
+    @property
+    def stamp(self) -> tuple[int, bool]:
+        """Orders the views of a session: by version, and within one the deadline passes."""
+        return self.version, self.closing
+
     def remaining_ms(self, now: datetime) -> int:
         """What is left of an open window, in milliseconds; 0 when there is nothing to wait for."""
         return max(0, self.closes_ms - int(now.timestamp() * 1000))
 
-    def etag(self, audience: str) -> str:
+    def text(self, audience: Audience) -> str:
+        """The JSON document for the marketplace or the buyer."""
+        return self.service if audience == "service" else self.buyer
+
+    def etag(self, audience: Audience) -> str:
         """Names exactly this text: the version, who reads it, and whether the deadline has passed."""
         return f"{self.version}-{audience}{'-closing' if self.closing else ''}"
 

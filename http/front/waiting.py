@@ -9,7 +9,8 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
+from itertools import chain
 from typing import Any, TypeVar
 
 import redis.asyncio
@@ -21,6 +22,9 @@ from paywindow import published
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+#: Name of an entry -> who is to be woken when it is published.
+_Register = defaultdict[str, set[asyncio.Event]]
 
 _RECONNECT_SECONDS = (0.1, 0.5, 1.0, 2.0)
 
@@ -34,7 +38,8 @@ class Waiter:
     def __init__(self, client: "redis.asyncio.Redis", *, sweep_seconds: float = 3.0):
         self._redis = client
         self._sweep_seconds = sweep_seconds
-        self._waiting: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
+        self._waiting: _Register = defaultdict(set)
+        self._watching: _Register = defaultdict(set)
         self._tasks: list[asyncio.Task[None]] = []
         self._stopping = False
         self.connected = False
@@ -72,42 +77,43 @@ class Waiter:
 
         ``ask`` is awaited once, and only when the first reading found nothing. Errors of both go to the caller.
         """
-        with self._registered(names) as woken:
+        with _registered(self._waiting, names, asyncio.Event()) as woken:
             if (found := await read()) is not None:
                 return found
             await ask()
             deadline = asyncio.get_running_loop().time() + seconds
-            while not self._stopping and await _set_before(deadline, woken):
+            while not self._stopping and await set_before(deadline, woken):
                 woken.clear()
                 if (found := await read()) is not None:
                     return found
             return await read()
 
-    @contextmanager
-    def _registered(self, names: Iterable[str]) -> Iterator[asyncio.Event]:
-        woken, names = asyncio.Event(), tuple(names)
-        for name in names:
-            self._waiting[name].add(woken)
-        try:
-            yield woken
-        finally:
-            for name in names:
-                self._waiting[name].discard(woken)
-                if not self._waiting[name]:
-                    del self._waiting[name]
+    def watching(self, name: str, woken: asyncio.Event) -> AbstractContextManager[asyncio.Event]:
+        """Have ``woken`` set whenever the entry is published, and when the feed comes back or ends.
+
+        For those who watch for long: unlike a wait they are not woken every few seconds, and look again by themselves, rarely.
+        """
+        return _registered(self._watching, (name,), woken)
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the process is about to end."""
+        return self._stopping
 
     def _wake(self, name: str) -> None:
-        for woken in self._waiting.get(name, ()):
-            woken.set()
+        for register in (self._waiting, self._watching):
+            for woken in register.get(name, ()):
+                woken.set()
 
     def _wake_all(self) -> None:
-        for name in self._waiting:
+        for name in (*self._waiting, *self._watching):
             self._wake(name)
 
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(self._sweep_seconds)
-            self._wake_all()
+            for woken in chain.from_iterable(self._waiting.values()):
+                woken.set()
 
     async def _listen(self) -> None:
         failures = 0
@@ -148,7 +154,21 @@ class Waiter:
             self._wake(message["data"])
 
 
-async def _set_before(deadline: float, woken: asyncio.Event) -> bool:
+@contextmanager
+def _registered(register: _Register, names: Iterable[str], woken: asyncio.Event) -> Iterator[asyncio.Event]:
+    names = tuple(names)
+    for name in names:
+        register[name].add(woken)
+    try:
+        yield woken
+    finally:
+        for name in names:
+            register[name].discard(woken)
+            if not register[name]:
+                del register[name]
+
+
+async def set_before(deadline: float, woken: asyncio.Event) -> bool:
     """Whether the event is set before the loop's clock says so. Only this is cut short: a cancelled reading would cost its
     connection."""
     with suppress(TimeoutError):

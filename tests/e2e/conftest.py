@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ import pytest
 import redis
 import requests
 
+from paywindow import clock
 from paywindow.embedded.stack import Stack, running_stack
 from paywindow.sandbox.control_client import ControlClient
 
@@ -85,7 +87,7 @@ class RendererGate:
 class Installation:
     """A running stack, and everybody who deals with it."""
 
-    def __init__(self, stack: Stack, renderer: RendererGate) -> None:
+    def __init__(self, stack: Stack, renderer: RendererGate, clock_file: Path) -> None:
         assert stack.sandbox_url is not None
         assert stack.postgres is not None
         assert stack.redis is not None
@@ -94,6 +96,7 @@ class Installation:
         self.postgres = stack.postgres
         self.redis = stack.redis
         self.stripe = ControlClient(stack.sandbox_url)
+        self._clock_file = clock_file
         self._frozen: set[str] = set()
 
     # The marketplace
@@ -237,6 +240,12 @@ class Installation:
             numbers = self.rows("SELECT number FROM receipts WHERE series = %s ORDER BY number", counter["series"])
             assert [row["number"] for row in numbers] == list(range(1, counter["last_number"] + 1))
 
+    def let_pass(self, time: timedelta) -> None:
+        """Move the business clock of all processes and the sandbox on. It never goes back: leases and due times would lie in
+        the future for everybody after us."""
+        before = float(self._clock_file.read_text()) if self._clock_file.exists() else 0.0
+        clock.set_offset(self._clock_file, timedelta(seconds=before) + time)
+
     def redis_client(self) -> "redis.Redis":
         """A connection to the Redis of queues and published state."""
         return redis.Redis.from_url(self.redis.url)
@@ -292,10 +301,16 @@ def _installation(
     folder = tmp_path_factory.mktemp("installation")
     gate = RendererGate(folder / "bin", require_program("wkhtmltopdf"))
     # Nothing of the developer's own settings: a real key in the environment must not end up in a test.
-    environment = {"PATH": f"{gate.folder}:{os.environ['PATH']}", "HOME": str(folder), "LANG": "C.UTF-8"}
-    environment["PAYMENT_SAVE_METHODS"] = "true"
+    clock_file = folder / "clock"
+    environment = {
+        "PATH": f"{gate.folder}:{os.environ['PATH']}",
+        "HOME": str(folder),
+        "LANG": "C.UTF-8",
+        "PAYMENT_SAVE_METHODS": "true",
+        clock.CLOCK_FILE_VARIABLE: str(clock_file),
+    }
     with running_stack(folder / "stack", environment) as stack:
-        yield Installation(stack, gate)
+        yield Installation(stack, gate, clock_file)
     shutil.rmtree(folder)
 
 

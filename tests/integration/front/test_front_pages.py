@@ -72,6 +72,20 @@ async def test_a_wrong_link_gets_a_page_that_says_so(
         assert "Set-Cookie" not in response.headers
 
 
+async def test_the_page_speaks_the_sessions_language_else_the_browsers(
+    make_front: Any, workers: Any, snapshot: Any, token: Callable[[uuid.UUID], str]
+) -> None:
+    front = await make_front(PUBLIC_URL="http://127.0.0.1:8080")
+    wanted = {**HTML, "Accept-Language": "fr-CH, fr;q=0.9, en;q=0.8"}
+    for locale, headline in (("de", "Bezahlen Sie Ihren Auktionsgewinn"), (None, "Payez votre enchère remportée")):
+        session_id = uuid.uuid4()
+        workers.publish.session(session_id, snapshot(session_id, locale=locale))
+        response = await front.get(f"/pay/{session_id}", params={"token": token(session_id)}, headers=wanted)
+        assert headline in await response.text()
+    stranger = await front.get(f"/pay/{uuid.uuid4()}", headers=wanted)
+    assert "Ce lien ne fonctionne pas" in await stranger.text()
+
+
 async def test_an_unknown_session_gets_a_page_that_says_so(
     front: Any, workers: Any, session_id: uuid.UUID, token: Callable[[uuid.UUID], str]
 ) -> None:
