@@ -381,8 +381,8 @@ def _event_stream() -> dict[str, Any]:
         answers={204: None},
         problems=_READ_PROBLEMS,
     )
-    schema = {"type": "string", "examples": ['event: end\ndata: {"reason": "final"}\n\n']}
-    stream = {"description": "Events until the end.", "content": {"text/event-stream": {"schema": schema}}}
+    events = {"schema": {"type": "string"}, "example": 'event: end\ndata: {"reason": "final"}\n\n'}
+    stream = {"description": "Events until the end.", "content": {"text/event-stream": events}}
     operation["responses"] = {"200": stream, **operation["responses"]}
     return operation
 

@@ -115,5 +115,5 @@ def _give_example(content: dict[str, Any], schemas: Mapping[str, Schema]) -> Non
     if "anyOf" in schema:
         models = [each["$ref"].rpartition("/")[2] for each in schema["anyOf"]]
         content["examples"] = {model: {"value": of_model(model, schemas)} for model in models}
-    elif "$ref" in schema:  # a stream has its example with its schema
+    else:
         content["example"] = of_model(schema["$ref"].rpartition("/")[2], schemas)
