@@ -381,7 +381,11 @@ def _event_stream() -> dict[str, Any]:
         answers={204: None},
         problems=_READ_PROBLEMS,
     )
-    events = {"schema": {"type": "string"}, "example": 'event: end\ndata: {"reason": "final"}\n\n'}
+    fields = {name: {"type": "string"} for name in ("event", "id", "data")}
+    events = {
+        "schema": {"type": "object", "description": "One event.", "properties": fields, "required": ["event", "data"]},
+        "example": {"event": "end", "data": '{"reason": "final"}'},
+    }
     stream = {"description": "Events until the end.", "content": {"text/event-stream": events}}
     operation["responses"] = {"200": stream, **operation["responses"]}
     return operation

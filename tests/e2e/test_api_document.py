@@ -15,6 +15,8 @@ BEYOND_THE_SCHEMA = {
     # Exactly one of minutes and until, and until in the future.
     "POST /payments/checkout/{id}/extend": 422,
     "POST /payments/checkout/{id}/reopen": 422,
+    # Addresses of the allow-list, and given unless configured.
+    "POST /payments/makers/{id}/account": 422,
     # Exactly one of sessionId and transactionId; an amount in the payment's decimals.
     "POST /payments/refunds": 422,
     # Only Stripe can sign.
