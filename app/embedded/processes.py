@@ -34,6 +34,7 @@ class Supervised:
         self._stop_signal = stop_signal
         self._owner = os.getpid()
         self._reaping = threading.Lock()
+        self._asked = False
         self.argv = tuple(argv)
         self.log_path = log_path
 
@@ -79,11 +80,17 @@ class Supervised:
 
         May be called again.
         """
-        self.send_signal(self._stop_signal)
+        self.ask_to_stop()
         try:
             return self.wait(timeout)
         except TimeoutError:
             return self.kill()
+
+    def ask_to_stop(self) -> None:
+        """Send the stop signal, once: Dramatiq takes a second one as an order to drop everything."""
+        if not self._asked:
+            self._asked = True
+            self.send_signal(self._stop_signal)
 
     def kill(self) -> int:
         """SIGKILL the process and the rest of its process group; return the exit code."""

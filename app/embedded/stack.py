@@ -60,7 +60,7 @@ class Stack:
         processes = list(reversed(self.processes.values()))
         for process in processes:
             # All at once: each takes a moment to finish what it is doing.
-            process.send_signal(signal.SIGTERM)
+            process.ask_to_stop()
         for process in processes:
             process.stop()
         for service in (self.redis, self.postgres):

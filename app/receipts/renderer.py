@@ -18,7 +18,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, cast
 
@@ -86,10 +86,13 @@ class Renderer:
 
     def close(self) -> None:
         """End the process and remove what it left. May be called again."""
-        with self._process:
-            if self._process.returncode is None:
-                os.killpg(self._process.pid, signal.SIGKILL)
-        self._scratch.cleanup()
+        try:
+            # What a process that crashed did not read of its standard input is lost with it.
+            with suppress(BrokenPipeError), self._process:
+                if self._process.returncode is None:
+                    os.killpg(self._process.pid, signal.SIGKILL)
+        finally:
+            self._scratch.cleanup()
 
     def _drawn(self, timeout_seconds: float) -> bytes:
         # Opened for reading first: the writer then never waits, and its leaving can be told from its not having come yet.

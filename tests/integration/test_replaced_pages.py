@@ -39,7 +39,7 @@ def open_another_page(session):
     return page.id
 
 
-def test_a_canceled_session_that_is_submitted_is_held_and_leaves_its_auction_free(shop):
+def test_a_canceled_session_that_is_submitted_waits_for_the_money_and_leaves_its_auction_free(shop):
     session = shop.open_session()
     page = read_checkout(payment.runtime().gateway.retrieve_checkout(shop.checkout_id(session)))
     assert shop.cancel(session)["status"] == 200
@@ -51,5 +51,5 @@ def test_a_canceled_session_that_is_submitted_is_held_and_leaves_its_auction_fre
         payment.record_payment(submitted, Cause("test", clock.now()))
 
     session = shop.session(session.id)
-    assert (session.status, session.hold_reason) == ("canceled", "submitted")
+    assert (session.status, session.hold_reason) == ("canceled", None)
     assert session.released_at is not None
