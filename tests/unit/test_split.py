@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paywindow.money import CURRENCIES, InvalidMoney
+from paywindow.currencies import CURRENCIES
+from paywindow.money import InvalidMoney
 from paywindow.split import FeeRule, charge_step, returned_fee, rounded_share, seller_share
 
 CODES = st.sampled_from(sorted(CURRENCIES))
