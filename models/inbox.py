@@ -33,6 +33,7 @@ def receive(event: dict[str, Any], body: str, received_at: datetime) -> StripeEv
         livemode=event["livemode"],
         account=event.get("account"),
         payment_intent_id=_payment_intent(subject),
+        object_id=subject.get("id"),
         body=body,
         stripe_created_at=moment(event["created"]),
         received_at=received_at,

@@ -20,7 +20,7 @@ def snapshot(session: PaymentSession, settings: Settings) -> Snapshot:
     given_back = [public_refund(row) for row in refunds.of_session(session)]
     documents = _documents(session)
     url = page_url(session)
-    closes = int(session.expires_at.timestamp() * 1000) if _has_deadline(session) else 0
+    closes = int(session.expires_at.timestamp() * 1000) if has_deadline(session) else 0
 
     def face(*, fees: bool, closing: bool) -> str:
         body: dict[str, Any] = {
@@ -108,7 +108,7 @@ def _retry(session: PaymentSession, settings: Settings, *, closing: bool) -> dic
     return {
         "count": session.retry_count,
         "left": tries_left,
-        "canRetry": session.status == Status.FAILED and _has_deadline(session) and tries_left > 0 and not closing,
+        "canRetry": session.status == Status.FAILED and has_deadline(session) and tries_left > 0 and not closing,
         "retryAt": _when(session.retry_at),
     }
 
@@ -139,7 +139,8 @@ def _attempts(session: PaymentSession) -> list[dict[str, Any]]:
     ]
 
 
-def _has_deadline(session: PaymentSession) -> bool:
+def has_deadline(session: PaymentSession) -> bool:
+    """Whether the session's window is open, so that its end is worth showing."""
     return session.status in PAYABLE and session.released_at is None and session.hold_reason is None
 
 
