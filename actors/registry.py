@@ -23,6 +23,7 @@ _MODULES = (
     "publish",
     "receipts",
     "refunds",
+    "replay",
     "resolve",
     "retry",
     "stop",

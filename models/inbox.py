@@ -68,6 +68,13 @@ def failed(row: StripeEvent, error: str, at: datetime) -> None:
     ).where(StripeEvent.id == row.id).execute()
 
 
+def reopen(row: StripeEvent, at: datetime) -> None:
+    """Forget how handling ended, parking included: the event stands as it did when it came."""
+    StripeEvent.update(
+        handled_at=None, verdict=None, parked_at=None, tries=0, last_error=None, next_try_at=at + LEASE
+    ).where(StripeEvent.id == row.id).execute()
+
+
 def waits(row: StripeEvent, why: str, until: datetime) -> None:
     """The event came before the fact that it needs; not a failure."""
     StripeEvent.update(last_error=why, next_try_at=until).where(StripeEvent.id == row.id).execute()

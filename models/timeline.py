@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from peewee import fn
-
 from paywindow import jsons
+from paywindow.models import event_lists
 from paywindow.models.tables import (
     CheckoutAttempt,
     Notification,
@@ -89,17 +88,20 @@ def _events(
     about = {row.stripe_checkout_id for row in attempts} | {row.stripe_payment_intent_id for row in attempts}
     about |= {row.stripe_payment_intent_id for row in charges}
     moved = {row.stripe_event_id for row in transitions}
-    subject = fn.COALESCE(StripeEvent.payment_intent_id, StripeEvent.object_id)
+    subject = event_lists.subject()
     for row in (
         StripeEvent.select()
-        .where(subject.in_(sorted(about - {None})) | StripeEvent.id.in_(sorted(moved - {None})))
+        .where(subject.in_(_known(about)) | StripeEvent.id.in_(_known(moved)))
         .order_by(StripeEvent.received_at, StripeEvent.stripe_created_at)
     ):
-        yield Entry(row.received_at, "event", "stripe", f"{row.type} ({row.id}), {handling(row)}", row.last_error)
+        yield Entry(row.received_at, "event", "stripe", f"{row.type} ({row.id}), {_handling(row)}", row.last_error)
 
 
-def handling(row: StripeEvent) -> str:
-    """How far the handling of an event got, in words."""
+def _known(ids: set[str | None]) -> list[str]:
+    return sorted(each for each in ids if each is not None)
+
+
+def _handling(row: StripeEvent) -> str:
     if row.handled_at is not None:
         return str(row.verdict)
     if row.parked_at is not None:
@@ -124,7 +126,7 @@ def _charge(row: Transaction) -> Entry:
 def _refunds(session_id: uuid.UUID) -> Iterator[Entry]:
     rows = Refund.select().join(Transaction).where(Transaction.session == session_id).order_by(Refund.created_at)
     for row in rows:
-        text = f"{Money(row.amount_minor, row.currency)} back, {row.status} ({row.stripe_refund_id})"
+        text = f"{Money(row.amount_minor, row.currency)} back, {row.status} ({row.stripe_refund_id or row.id})"
         yield Entry(row.created_at, "refund", None, text, row.failure_reason or row.reason)
 
 

@@ -2,7 +2,7 @@
 
 How a command of an operator looks (CONTRIBUTING.md has an example):
 
-* results go to stdout by :func:`paywindow.cli.output.emit`, with ``as_json: AsJson`` as its last parameter; the JSON is one object,
+* results go to stdout by :func:`paywindow.cli.output.emit`, with ``as_json: AsJson`` as last parameter; the JSON is one object,
   camelCase, the API's own where the API has one;
 * what goes wrong is raised, as :class:`paywindow.errors.Problem`, never printed: :mod:`paywindow.cli.failures` does that, and
   :mod:`paywindow.cli.exits` lists the exit codes;
@@ -12,7 +12,7 @@ How a command of an operator looks (CONTRIBUTING.md has an example):
 
 import typer
 
-from paywindow.cli import dead, keys, local, processes, receipts, session_money, sessions
+from paywindow.cli import dead, events, keys, local, processes, receipts, session_money, sessions
 from paywindow.cli.failures import Group
 
 app = typer.Typer(
@@ -27,6 +27,7 @@ local.register(app)
 session_money.register(sessions.app)
 app.add_typer(sessions.app, name="sessions")
 app.add_typer(receipts.app, name="receipts")
+app.add_typer(events.app, name="events")
 app.add_typer(dead.app, name="dead")
 app.add_typer(keys.app, name="keys")
 

@@ -59,7 +59,7 @@ def _run(settings: Settings, message: Any, operation_id: uuid.UUID, fingerprint:
     deadline = time.monotonic() + PATIENCE_SECONDS
     keys = (conflict_key(operation_id, fingerprint), operation_key(operation_id))
     while time.monotonic() < deadline:
-        for text in state.mget(keys):  # type: ignore[union-attr] # the annotations cover asyncio, too
+        for text in state.mget(keys):
             found = Outcome.decode(text) if text is not None else None
             # The outcome of an earlier request under the same key is not the answer to another request.
             if found is not None and found.fingerprint == fingerprint:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
 
-import simplejson
 import typer
 from rich.cells import cell_len
 from rich.console import Console
@@ -66,7 +65,7 @@ def emit(body: Mapping[str, Any], as_json: bool, human: Callable[[], None]) -> N
 def print_json(body: Mapping[str, Any]) -> None:
     """One JSON object: a line for a program, indented for a person. Money keeps its decimals."""
     if sys.stdout.isatty():
-        typer.echo(simplejson.dumps(body, use_decimal=True, indent=2, ensure_ascii=False))
+        typer.echo(jsons.indented(body))
     else:
         typer.echo(jsons.dumps(body))
 
