@@ -164,8 +164,8 @@ class Settings(BaseSettings):
     paywindow_clock_file: Path | None = None
 
     @classmethod
-    def load(cls, role: Role, environment: Mapping[str, str] | None = None) -> Self:
-        """Read and check the settings that a role needs.
+    def load(cls, role: Role | None, environment: Mapping[str, str] | None = None) -> Self:
+        """Read and check the settings that a role needs; without a role, those that are given, whatever is missing.
 
         Raises :class:`SettingsError` with every problem at once.
         """
@@ -173,7 +173,7 @@ class Settings(BaseSettings):
         refused = {problem.split(":")[0] for problem in problems}
         problems += [
             f"{name.upper()}: is required by the {role}"
-            for name in REQUIRED[role]
+            for name in (REQUIRED[role] if role else ())
             if name not in values and name.upper() not in refused
         ]
         if role is Role.WORKER and not {"payment_receipt_bucket", "receipt_url_secret"} & values.keys():

@@ -114,7 +114,8 @@ def table(columns: Sequence[Column], rows: Sequence[Sequence[Any]], *, empty: st
         say(empty)
         return
     out = console()
-    texts = [["" if value is None else " ".join(str(value).split("\n")) for value in row] for row in rows]
+    break_ = "\n" if out.is_terminal else " "
+    texts = [["" if value is None else break_.join(str(value).splitlines()) for value in row] for row in rows]
     shown = _fitting(columns, texts, out.width) if out.is_terminal else list(range(len(columns)))
     drawn = Table(box=None, padding=(0, _GAP, 0, 0), pad_edge=False, show_header=header, header_style="bold")
     for index in shown:

@@ -46,7 +46,7 @@ def only(letters):
 
 def test_there_are_none_at_first(dead):
     assert dead("list").output.strip() == "There are no dead letters."
-    assert json.loads(dead("list", "--json").output) == []
+    assert json.loads(dead("list", "--json").output) == {"deadLetters": []}
 
 
 def test_a_letter_that_died_of_a_permanent_error_is_explained_after_its_first_try(create, letters, dead):
@@ -59,7 +59,7 @@ def test_a_letter_that_died_of_a_permanent_error_is_explained_after_its_first_tr
     listed = dead("list").output
     assert letter.id in listed
     assert "checkout.create" in listed
-    [plain] = json.loads(dead("list", "--json").output)
+    [plain] = json.loads(dead("list", "--json").output)["deadLetters"]
     assert (plain["id"], plain["error"], plain["arguments"]) == (letter.id, letter.error, create.kwargs)
     shown = dead("show", letter.id).output
     assert create.kwargs["request"]["auction_id"] in shown
