@@ -25,12 +25,16 @@ LONGEST_WINDOW_MINUTES = 43_200
 
 
 class Role(StrEnum):
-    """Which process reads the settings: each needs its own part, and only that part is demanded."""
+    """Which process reads the settings: each needs its own part, and only that part is demanded.
+
+    ``operator``: commands that look at Postgres and Redis.
+    """
 
     FRONT = "front"
     WORKER = "worker"
     SCHEDULER = "scheduler"
     MIGRATE = "migrate"
+    OPERATOR = "operator"
 
 
 REQUIRED: dict[Role, tuple[str, ...]] = {
@@ -38,6 +42,7 @@ REQUIRED: dict[Role, tuple[str, ...]] = {
     Role.WORKER: ("redis_url", "database_url", "stripe_secret_key", "buyer_token_secrets", "public_url"),
     Role.SCHEDULER: ("redis_url",),
     Role.MIGRATE: ("database_url",),
+    Role.OPERATOR: ("redis_url", "database_url"),
 }
 
 

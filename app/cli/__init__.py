@@ -12,7 +12,7 @@ How a command of an operator looks (CONTRIBUTING.md has an example):
 
 import typer
 
-from paywindow.cli import dead, events, keys, local, processes, receipts, session_money, sessions
+from paywindow.cli import backfill, backlog, dead, events, keys, local, processes, receipts, session_money, sessions
 from paywindow.cli.doctor.command import doctor
 from paywindow.cli.failures import Group
 
@@ -27,6 +27,8 @@ processes.register(app)
 local.register(app)
 session_money.register(sessions.app)
 app.command()(doctor)
+app.command()(backlog.backlog)
+app.command()(backfill.backfill)
 app.add_typer(sessions.app, name="sessions")
 app.add_typer(receipts.app, name="receipts")
 app.add_typer(events.app, name="events")

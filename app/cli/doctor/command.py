@@ -30,6 +30,7 @@ _NEEDS: dict[Role, tuple[str, ...]] = {
     Role.WORKER: ("postgres", "redis", "stripe", "receipts"),
     Role.SCHEDULER: ("redis",),
     Role.MIGRATE: ("postgres",),
+    Role.OPERATOR: ("postgres", "redis", "processes"),
 }
 
 _COLUMNS = (
