@@ -13,7 +13,7 @@ How a command of an operator looks (CONTRIBUTING.md has an example):
 import typer
 
 from paywindow.cli import backfill, backlog, dead, events, keys, local, processes, receipts, session_money, sessions
-from paywindow.cli.doctor.command import doctor
+from paywindow.cli.doctor import command as doctor_command
 from paywindow.cli.failures import Group
 
 app = typer.Typer(
@@ -26,7 +26,7 @@ app = typer.Typer(
 processes.register(app)
 local.register(app)
 session_money.register(sessions.app)
-app.command()(doctor)
+app.command()(doctor_command.doctor)
 app.command()(backlog.backlog)
 app.command()(backfill.backfill)
 app.add_typer(sessions.app, name="sessions")

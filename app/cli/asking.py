@@ -19,8 +19,12 @@ def confirm(question: str, yes: bool) -> None:
     """
     if yes:
         return
-    if not sys.stdin.isatty():
+    if not _has_terminal():
         raise typer.BadParameter("there is no terminal to ask on; --yes does it without asking")
     if not typer.confirm(question, err=True):
         typer.echo("Nothing was done.", err=True)
         raise typer.Exit(Exit.REFUSED)
+
+
+def _has_terminal() -> bool:
+    return sys.stdin.isatty()

@@ -102,10 +102,16 @@ def test_a_letter_that_fails_again_is_a_dead_letter_again(create, workers, lette
     assert only(letters).died_at >= first.died_at
 
 
-def test_a_letter_is_discarded_only_when_that_is_confirmed(create, letters, dead):
+def test_a_letter_is_discarded_only_when_that_is_confirmed(create, letters, dead, monkeypatch):
     letter = only(letters)
 
-    assert dead("discard", letter.id, answer="n\n").exit_code == 1
+    unasked = dead("discard", letter.id, answer="y\n")
+    assert unasked.exit_code == 2
+    assert "--yes" in unasked.stderr
+    monkeypatch.setattr("paywindow.cli.asking._has_terminal", lambda: True)
+    refused = dead("discard", letter.id, answer="n\n")
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    assert "Nothing was done." in refused.stderr
     assert only(letters) == letter
 
     assert dead("discard", letter.id, answer="y\n").exit_code == 0

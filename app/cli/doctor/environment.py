@@ -21,26 +21,27 @@ def survey(environment: Mapping[str, str], roles: Sequence[Role]) -> tuple[Setti
             for problem in error.problems:
                 # A missing setting is one problem, whoever needs it.
                 problems.setdefault(_REQUIRED.sub("is missing", problem), []).append(role)
-    settings = _usable(environment, list(problems))
+    settings = _usable(environment, problems)
     findings = [_problem(problem, concerned) for problem, concerned in sorted(problems.items())]
     if not findings:
         findings = [_PART.ok("complete", f"for {', '.join(roles)}")]
     return settings, [*findings, *_doubts(settings)]
 
 
-def _usable(environment: Mapping[str, str], problems: list[str]) -> Settings:
-    """What is left without the names that problems tell of; removing one may bring up the next."""
-    left = dict(environment)
+def _usable(environment: Mapping[str, str], problems: dict[str, list[Role]]) -> Settings:
+    """What is left without the names that problems tell of. Removing one may bring up others: they join ``problems``."""
+    left, new = dict(environment), list(problems)
     while True:
-        for name in {name for problem in problems for name in _NAME.findall(problem)}:
+        for name in {name for problem in new for name in _NAME.findall(problem)}:
             left.pop(name, None)
             left.pop(f"{name}_FILE", None)
         try:
             return Settings.load(None, left)
         except SettingsError as error:
-            if problems == error.problems:
+            new = [problem for problem in error.problems if problem not in problems]
+            if not new:
                 return Settings.load(None, {})
-            problems = error.problems
+            problems |= {problem: [] for problem in new}
 
 
 def _problem(problem: str, roles: list[Role]) -> Finding:

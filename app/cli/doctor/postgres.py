@@ -43,10 +43,10 @@ def _server(cursor: Any, version: int, settings: Settings) -> Iterator[Finding]:
     yield _PART.judge(major >= OLDEST, "version", f"PostgreSQL {major}", f"use {OLDEST} or newer")
     if _ask(cursor, "SELECT pg_is_in_recovery()"):
         yield _PART.fail("writable", "this is a standby", "DATABASE_URL must name the primary")
-    if _ask(cursor, "SHOW synchronous_commit") == "off":
-        yield _PART.fail(
-            "durable", "synchronous_commit is off: a crash loses what was answered", "switch it on for this role"
-        )
+    off = [name for name in ("fsync", "synchronous_commit") if _ask(cursor, f"SHOW {name}") == "off"]
+    if off:
+        found = f"{', '.join(off)} off: a crash loses what was answered"
+        yield _PART.fail("durable", found, f"set {', '.join(off)} to on")
     yield _connections(cursor, settings)
     before = time.time()
     server = float(_ask(cursor, "SELECT extract(epoch FROM clock_timestamp())"))
