@@ -1,29 +1,19 @@
 """``paywindow events``: an operator finds what Stripe told and what became of it, and has it handled again."""
 
 import json
+from functools import partial
 
 import pytest
-from typer.testing import CliRunner
 
 from paywindow import clock
-from paywindow.cli import app
 from paywindow.models import database
 from paywindow.models.tables import Operation, StripeEvent
 
 
 @pytest.fixture
-def run(shop_environment):
-    """Run ``paywindow events ...`` in this process; readers of the database must not disturb the shop's own connection."""
-    kept = database.database.obj, database._send
-
-    def call(*arguments, answer=None):
-        try:
-            return CliRunner().invoke(app, ["events", *map(str, arguments)], env=shop_environment, input=answer)
-        finally:
-            database.database.initialize(kept[0])
-            database._send = kept[1]
-
-    return call
+def run(paywindow):
+    """Run ``paywindow events ...``."""
+    return partial(paywindow, "events")
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pty
 import subprocess
 import sys
 
@@ -9,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from paywindow.cli import app
+from paywindow.models.tables import Operation
 
 NOBODY = "00000000-0000-4000-8000-000000000000"
 DECLINED = "4000000000000002"
@@ -152,3 +154,54 @@ def test_without_a_worker_the_command_says_that_it_may_still_happen_and_ends_wit
 
     assert result.exit_code == 3
     assert "may still happen" in result.stderr
+
+
+def test_the_same_key_is_the_same_command_and_another_request_under_it_is_refused(shop, session, sessions):
+    options = ("--reason", "holiday", "--idempotency-key", "k1")
+    for _ in range(2):
+        assert sessions("extend", session.id, *options, "--minutes", 90).returncode == 0
+    assert (shop.session(session.id).expires_at - session.expires_at).total_seconds() == 90 * 60
+
+    other = sessions("extend", session.id, *options, "--minutes", 91)
+
+    assert other.returncode == 1
+    assert "refused (idempotency_key_reused)" in other.stderr
+
+
+def test_a_reason_that_the_api_would_refuse_is_refused_before_anything_is_sent(shop, session, sessions):
+    result = sessions("cancel", session.id, "--yes", "--reason", " ", "--json")
+
+    assert result.returncode == 2
+    assert json.loads(result.stdout)["code"] == "invalid_request"
+    assert shop.rows(Operation, Operation.kind == "checkout.cancel") == []
+
+
+def test_without_a_terminal_nothing_is_closed_unless_that_is_said(shop, session, sessions):
+    result = sessions("expire", session.id, "--reason", "x")
+
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "--yes" in result.stderr
+    assert shop.session(session.id).status == "pending"
+
+
+@pytest.mark.parametrize(("typed", "code", "status"), [("n\n", 1, "pending"), ("y\n", 0, "expired")], ids=["no", "yes"])
+def test_on_a_terminal_the_question_says_what_is_closed_and_is_heeded(
+    shop, workers, session, shop_environment, typed, code, status
+):
+    workers.until(lambda: shop.state.exists(f"pw:session:{session.id}"))
+    ours, theirs = pty.openpty()
+    os.write(ours, typed.encode())
+    result = subprocess.run(
+        [sys.executable, "-m", "paywindow.cli", "sessions", "expire", str(session.id), "--reason", "x"],
+        env={**os.environ, **shop_environment},
+        stdin=theirs,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    os.close(ours)
+    os.close(theirs)
+
+    assert result.returncode == code, result.stderr
+    assert f"Close the window of payment session {session.id} (275.50 USD, pending)? [y/N]" in result.stderr
+    assert shop.session(session.id).status == status
