@@ -1,9 +1,10 @@
 """Lists of sessions, newest first, a page at a time.
 
-Pages are cut by key (creation, then id), never by counting rows: a page costs the same wherever it is, and sessions that are opened
-meanwhile move nothing. Each filter that can stand alone has an index in that order (migration 0004).
+Pages are cut by key (creation, then id), never by counting rows: a page costs the same wherever it is, and sessions that are
+opened meanwhile move nothing. Each filter that can stand alone has an index in that order.
 """
 
+import uuid
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
@@ -19,7 +20,7 @@ def page(query: dict[str, Any]) -> dict[str, Any]:
     """The body of ``GET /payments/sessions``; see :func:`paywindow.messages.find_sessions` for the query."""
     limit = query["limit"]
     # One more than asked for: whether there is a next page.
-    rows = list(_matching(query).limit(limit + 1))
+    rows: list[PaymentSession] = list(_matching(query).limit(limit + 1))
     shown = rows[:limit]
     last = shown[-1] if len(rows) > limit else None
     now, urls = clock.now(), _open_pages(shown)
@@ -29,7 +30,7 @@ def page(query: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _matching(query: dict[str, Any]) -> ModelSelect:
+def _matching(query: dict[str, Any]) -> "ModelSelect[PaymentSession]":
     rows = PaymentSession.select().order_by(PaymentSession.created_at.desc(), PaymentSession.id.desc())
     return rows.where(*conditions) if (conditions := list(_conditions(query))) else rows
 
@@ -52,7 +53,7 @@ def _conditions(query: dict[str, Any]) -> Iterator[Expression]:
         yield Tuple(created, PaymentSession.id) < Tuple(*cursors.decode(query["cursor"]))
 
 
-def _open_pages(sessions: list[PaymentSession]) -> dict[Any, str]:
+def _open_pages(sessions: list[PaymentSession]) -> dict[uuid.UUID, str | None]:
     """The Checkout pages that can be paid now, by session; one question for all of them."""
     attempts = (
         CheckoutAttempt.select(CheckoutAttempt.session, CheckoutAttempt.url)

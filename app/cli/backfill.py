@@ -6,7 +6,6 @@ list. But after a wipe every open page asks at the same moment, and each miss co
 differs between the books and Stripe is the matter of ``paywindow reconcile``.
 """
 
-import uuid
 from datetime import timedelta
 from typing import Annotated, Any
 
@@ -22,7 +21,7 @@ _PAGE = 200
 
 
 def backfill(
-    days: Annotated[int, typer.Option(min=0, help="Finished sessions too, if they changed in the last days.")] = 3,
+    days: Annotated[int, typer.Option(min=0, help="Finished sessions too, if they were created in the last days.")] = 3,
     as_json: AsJson = False,
 ) -> None:
     """Publish the snapshots and remaining times of all open sessions again, after Redis was wiped.
@@ -38,19 +37,15 @@ def backfill(
     publisher = Publisher(open_redis(settings.state_url))
     since = clock.now() - timedelta(days=days)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    published, last = 0, uuid.UUID(int=0)
+    published = 0
     with Progress(*columns, console=console(stderr=True), disable=as_json) as progress:
-        with database.transaction():
-            task = progress.add_task("sessions", total=sessions.count(since))
-        while True:
+        task = progress.add_task("sessions", total=sessions.count(since))
+        for page in sessions.pages(since, _PAGE):
             with database.transaction():
-                page = [(row.id, snapshot(row, settings)) for row in sessions.page(since, last, _PAGE)]
-            for session_id, found in page:
-                publisher.session(session_id, found)
+                found = [(row.id, snapshot(row, settings)) for row in page]
+            for session_id, each in found:
+                publisher.session(session_id, each)
             published += len(page)
             progress.advance(task, len(page))
-            if len(page) < _PAGE:
-                break
-            last = page[-1][0]
     body: dict[str, Any] = {"published": published}
     emit(body, as_json, lambda: say(f"{published} sessions are published"))

@@ -164,7 +164,9 @@ def test_a_window_past_its_deadline_is_work_and_one_before_it_is_none(shop, payw
     assert (row["id"], row["overdue"]) == (str(session.id), False)
 
 
-def test_a_wiped_redis_is_filled_again_and_a_second_time_changes_nothing(shop, bought, paywindow):
+@pytest.mark.parametrize("size", [1, 200], ids=["page by page", "at once"])
+def test_a_wiped_redis_is_filled_again_and_a_second_time_changes_nothing(shop, bought, paywindow, size, monkeypatch):
+    monkeypatch.setattr("paywindow.cli.backfill._PAGE", size)
     session = shop.open_session()
     before = {each.id: shop.snapshot(each) for each in (bought, session)}
     left = shop.state.pttl(window_key(session.id))
