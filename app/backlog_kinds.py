@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class BacklogKind(StrEnum):
-    """Table by table; holds wait for a person, everything else for a worker."""
+    """Parked events, holds, held refunds and disputes wait for a person, everything else for a worker."""
 
     OUTBOX = "outbox"
     OPERATIONS = "operations"
@@ -12,5 +12,8 @@ class BacklogKind(StrEnum):
     PARKED = "parked"
     ATTEMPTS = "attempts"
     WINDOWS = "windows"
+    REFUNDS = "refunds"
     RECEIPTS = "receipts"
     HOLDS = "holds"
+    HELD_REFUNDS = "held-refunds"
+    DISPUTES = "disputes"

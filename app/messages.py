@@ -121,9 +121,10 @@ def command(
 ) -> Message[Any]:
     """A command about something that exists, by the actor's name.
 
-    ``request`` always has ``session_id`` (replay: ``event_id``) and ``reason``. Beside them, extend and reopen have ``minutes`` or
-    ``until`` (ISO 8601), resolve has ``decision`` (accept, refund), and refund has ``transaction_id`` (or ``session_id``; the other
-    is ``None``), ``amount`` (a decimal in the payment's currency as text, or ``None`` for the rest) and ``release_auction``.
+    ``request`` always has ``session_id`` (replay: ``event_id``) and ``reason``. Beside them, extend and reopen have ``minutes``
+    or ``until`` (ISO 8601), resolve has ``decision`` (accept, refund), and refund has ``transaction_id`` (or ``session_id``; the
+    other is ``None``), ``amount`` (a decimal in the payment's currency as text, or ``None`` for the rest) and
+    ``release_auction``.
     """
     return build(actor, operation_id=str(operation_id), client=client, fingerprint=fingerprint, request=request)
 

@@ -2,7 +2,8 @@
 
 The sweeps do all of this by themselves; an operator looks here when something seems stuck, and finds the row with its last
 error. *Overdue* is what should have been done a while ago and was not, although its sweep comes every few seconds. Events
-that are parked and sessions that are held wait for a person: they are overdue as soon as they are there.
+that are parked, sessions and refunds that are held, and disputes that want an answer wait for a person: they are overdue as
+soon as they are there.
 """
 
 from collections.abc import Callable
@@ -14,8 +15,18 @@ from peewee import fn
 
 from paywindow.backlog_kinds import BacklogKind
 from paywindow.clock import isoformat
-from paywindow.models.tables import CheckoutAttempt, Operation, Outbox, PaymentSession, Receipt, StripeEvent
+from paywindow.models.tables import (
+    CheckoutAttempt,
+    Dispute,
+    Operation,
+    Outbox,
+    PaymentSession,
+    Receipt,
+    Refund,
+    StripeEvent,
+)
 from paywindow.models.windows import OPEN
+from paywindow.money import Money
 
 #: Long enough for the sweeps' first few tries after an outage.
 PATIENCE = timedelta(minutes=5)
@@ -32,6 +43,15 @@ class _Work:
     conditions: tuple[Any, ...]
     show: Callable[[Any], tuple[str, str, int | None, str | None]]
     patience: timedelta = PATIENCE
+
+
+def _refund(row: Refund) -> tuple[str, str]:
+    return str(row.id), f"{Money(row.amount_minor, row.currency)} back, for {row.made_by}"
+
+
+def _dispute(row: Dispute) -> tuple[str, str]:
+    until = f" by {isoformat(row.evidence_due_at)}" if row.evidence_due_at is not None else ""
+    return row.stripe_dispute_id, f"answer it in Stripe's dashboard{until}"
 
 
 _WORK: dict[BacklogKind, _Work] = {
@@ -70,6 +90,9 @@ _WORK: dict[BacklogKind, _Work] = {
         OPEN,
         lambda row: (str(row.id), f"window until {isoformat(row.expires_at)}", row.due_tries, None),
     ),
+    BacklogKind.REFUNDS: _Work(
+        Refund, Refund.created_at, (Refund.status == "claimed",), lambda row: (*_refund(row), row.tries, row.last_error)
+    ),
     BacklogKind.RECEIPTS: _Work(
         Receipt,
         Receipt.issued_at,
@@ -81,6 +104,20 @@ _WORK: dict[BacklogKind, _Work] = {
         PaymentSession.hold_since,
         (PaymentSession.hold_reason.is_null(False),),
         lambda row: (str(row.id), f"held: {row.hold_reason}", None, None),
+        timedelta(),
+    ),
+    BacklogKind.HELD_REFUNDS: _Work(
+        Refund,
+        Refund.created_at,
+        (Refund.status == "held",),
+        lambda row: (*_refund(row), row.tries, row.last_error),
+        timedelta(),
+    ),
+    BacklogKind.DISPUTES: _Work(
+        Dispute,
+        Dispute.opened_at,
+        (Dispute.status.in_(["needs_response", "warning_needs_response"]), Dispute.closed_at.is_null()),
+        lambda row: (*_dispute(row), None, row.reason),
         timedelta(),
     ),
 }

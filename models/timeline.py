@@ -1,7 +1,7 @@
 """Everything that touched a session, in order of time: what happened, who did it, and why.
 
-Read from the rows that the work itself left: commands, attempts, Stripe's events, transitions, charges, refunds, documents
-and their downloads, notifications. Nothing is written for the timeline's sake, so it cannot disagree with the books.
+Read from the rows that the work itself left: commands, attempts, Stripe's events, transitions, charges, refunds, disputes,
+documents and their downloads, notifications. Nothing is written for the timeline's sake, so it cannot disagree with the books.
 """
 
 import uuid
@@ -14,6 +14,7 @@ from paywindow import jsons
 from paywindow.models import event_lists
 from paywindow.models.tables import (
     CheckoutAttempt,
+    Dispute,
     Notification,
     Operation,
     Receipt,
@@ -54,7 +55,8 @@ def timeline(session_id: uuid.UUID) -> list[dict[str, Any]]:
         *_events(attempts, charges, transitions),
         *map(_transition, transitions),
         *map(_charge, charges),
-        *_refunds(session_id),
+        *_refunds(charges),
+        *_disputes(charges),
         *_documents(session_id),
         *_notifications(session_id),
     ]
@@ -123,11 +125,20 @@ def _charge(row: Transaction) -> Entry:
     return Entry(row.processed_at or row.created_at, "charge", "stripe", text, code)
 
 
-def _refunds(session_id: uuid.UUID) -> Iterator[Entry]:
-    rows = Refund.select().join(Transaction).where(Transaction.session == session_id).order_by(Refund.created_at)
-    for row in rows:
+def _refunds(charges: list[Transaction]) -> Iterator[Entry]:
+    rows = Refund.select().where(Refund.transaction.in_([row.id for row in charges])).order_by(Refund.created_at)
+    for row in rows if charges else ():
         text = f"{Money(row.amount_minor, row.currency)} back, {row.status} ({row.stripe_refund_id or row.id})"
-        yield Entry(row.created_at, "refund", None, text, row.failure_reason or row.reason)
+        yield Entry(row.created_at, "refund", row.made_by, text, row.failure_reason or row.last_error or row.why)
+
+
+def _disputes(charges: list[Transaction]) -> Iterator[Entry]:
+    rows = Dispute.select().where(Dispute.transaction.in_([row.id for row in charges])).order_by(Dispute.opened_at)
+    for row in rows if charges else ():
+        name = f"{Money(row.amount_minor, row.currency)} disputed ({row.stripe_dispute_id})"
+        yield Entry(row.opened_at, "dispute", "buyer", name, row.reason)
+        if row.closed_at is not None:
+            yield Entry(row.closed_at, "dispute", "stripe", f"{name}: {row.status}")
 
 
 def _documents(session_id: uuid.UUID) -> Iterator[Entry]:

@@ -128,7 +128,17 @@ def table(columns: Sequence[Column], rows: Sequence[Sequence[Any]], *, empty: st
         )
     for row in texts:
         drawn.add_row(*(Text(row[index], _STYLES.get(row[index], "")) for index in shown))
-    out.print(drawn)
+    _print(out, drawn)
+
+
+def _print(out: Console, drawn: Table) -> None:
+    if out.is_terminal:
+        out.print(drawn)
+        return
+    with out.capture() as captured:
+        out.print(drawn)
+    # Cells are padded to their column's width; at the end of a line that is of no use to a program.
+    out.file.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
 
 
 #: A folding column is readable from this width on.
@@ -160,7 +170,7 @@ def facts(pairs: Mapping[str, Any]) -> None:
     drawn.add_column(overflow="fold")
     for name, value in rows:
         drawn.add_row(Text(name), Text(str(value), _STYLES.get(str(value), "")))
-    out.print(drawn)
+    _print(out, drawn)
 
 
 def heading(text: str) -> None:

@@ -1,4 +1,6 @@
-"""What each event is about, and the indexes by which an operator finds events, documents and the commands of a session."""
+"""What each event is about, and the indexes by which an operator finds events, documents, held refunds and the commands
+of a session.
+"""
 
 from typing import Any
 
@@ -9,6 +11,7 @@ UPDATE stripe_events SET object_id = body::jsonb #>> '{data,object,id}' WHERE bo
 CREATE INDEX stripe_events_about ON stripe_events (COALESCE(payment_intent_id, object_id));
 CREATE INDEX stripe_events_by_time ON stripe_events (received_at, id);
 CREATE INDEX receipts_by_time ON receipts (issued_at, id);
+CREATE INDEX refunds_held ON refunds (created_at) WHERE status = 'held';
 CREATE INDEX operations_by_session ON operations (session_id, created_at) WHERE session_id IS NOT NULL;
 """
 

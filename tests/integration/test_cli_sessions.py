@@ -205,3 +205,57 @@ def test_on_a_terminal_the_question_says_what_is_closed_and_is_heeded(
     assert result.returncode == code, result.stderr
     assert f"Close the window of payment session {session.id} (275.50 USD, pending)? [y/N]" in result.stderr
     assert shop.session(session.id).status == status
+
+
+def paid(shop, workers, session):
+    shop.pay(session)
+    shop.deliver(work=False)
+    workers.until(lambda: shop.session(session.id).status == "completed")
+    workers.until_idle()
+
+
+def test_a_refund_is_made_once_however_often_the_command_is_repeated_with_its_key(shop, workers, session, sessions):
+    paid(shop, workers, session)
+
+    for _ in range(2):
+        made = sessions(
+            "refund",
+            session.id,
+            "--amount",
+            "75.50",
+            "--reason",
+            "scratched",
+            "--yes",
+            "--idempotency-key",
+            "r1",
+            "--json",
+        )
+        assert made.returncode == 0, made.stderr
+        assert '"amount":75.50' in made.stdout
+
+    assert [row.amount_minor for row in shop.refunds(session)] == [7550]
+    timeline = json.loads(sessions("show", session.id, "--json").stdout)["timeline"]
+    [refund] = [entry for entry in timeline if entry["what"] == "refund"]
+    assert refund["text"].startswith("75.50 USD back")
+    assert refund["who"].startswith("cli:")
+
+
+@pytest.mark.parametrize("amount", ["much", "-1", "0", "NaN"])
+def test_an_amount_that_is_none_is_refused_before_anything_is_sent(shop, session, sessions, amount):
+    result = sessions("refund", session.id, "--amount", amount, "--reason", "x", "--yes")
+
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "amount" in result.stderr
+    assert shop.rows(Operation, Operation.kind == "payment.refund") == []
+
+
+def test_a_refund_and_a_resolution_need_a_yes_and_what_is_not_held_is_not_resolved(shop, session, sessions):
+    for arguments in (("refund", session.id), ("resolve", session.id, "accept")):
+        asked = sessions(*arguments, "--reason", "x")
+        assert asked.returncode == 2
+        assert "--yes" in asked.stderr
+
+    refused = sessions("resolve", session.id, "accept", "--reason", "x", "--yes", "--json")
+
+    assert refused.returncode == 1
+    assert json.loads(refused.stdout)["code"] == "not_held"

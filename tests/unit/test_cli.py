@@ -43,7 +43,10 @@ def test_every_command_and_everything_that_it_takes_is_described(name):
     assert undescribed == []
 
 
-@pytest.mark.parametrize("name", ["sessions expire", "sessions cancel", "dead discard", "events replay"])
+@pytest.mark.parametrize(
+    "name",
+    ["sessions expire", "sessions cancel", "sessions refund", "sessions resolve", "dead discard", "events replay"],
+)
 def test_what_closes_a_window_moves_money_or_forgets_something_asks_first(name):
     assert "--yes" in options(name)
 
@@ -137,6 +140,7 @@ def test_a_pipe_gets_every_column_a_line_a_row_and_no_colours(monkeypatch):
     assert len(text.splitlines()) == 1 + len(ROWS)
     assert text.splitlines()[0].split() == [column.title.upper() for column in COLUMNS]
     assert "\x1b" not in text
+    assert [line for line in text.splitlines() if line != line.rstrip()] == []
 
 
 def test_no_rows_are_a_sentence(monkeypatch):
