@@ -34,8 +34,9 @@ def dev(
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, lambda *_: stopped.set())
     with running_stack(folder, say=lambda step: console.print(f"[dim]{step}[/dim]")) as stack:
+        settings = _write_settings(stack)
+        typer.echo(f"\nOperate it from another shell: . {settings}; paywindow doctor")
         print_links(console, stack, first_session(stack))
-        typer.echo(f"Operate it from another shell: . {_write_settings(stack)}; paywindow doctor")
         while not stopped.wait(1):
             stack.check()
         console.print("[dim]stopping[/dim]")
