@@ -24,6 +24,7 @@ _MODULES = (
     "publish",
     "receipts",
     "refunds",
+    "replay",
     "resolve",
     "retry",
     "sellers",

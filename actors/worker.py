@@ -8,13 +8,15 @@ import signal
 import threading
 from typing import Any
 
+import redis
 from dramatiq import Worker
 from dramatiq.middleware import Middleware
 
 from paywindow import logs
 from paywindow.actors import registry, runtime
-from paywindow.broker import make_broker
+from paywindow.broker import SOCKET_TIMEOUT_SECONDS, make_broker
 from paywindow.embedded.processes import die_with_parent
+from paywindow.heartbeats import Heart
 from paywindow.metrics_server import ServeMetrics
 from paywindow.receipts import renderer
 from paywindow.settings import Role, Settings, secret
@@ -58,8 +60,33 @@ class EndRenderers(Middleware):
         renderer.close()
 
 
+class SignOfLife(Middleware):
+    """Says that this process is alive, which queues it serves and how many connections it may take."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._heart: Heart | None = None
+
+    def after_worker_boot(self, broker: Any, worker: Worker) -> None:
+        """Begin."""
+        del broker
+        client = redis.Redis.from_url(
+            self._settings.state_url,
+            socket_timeout=SOCKET_TIMEOUT_SECONDS,
+            socket_connect_timeout=SOCKET_TIMEOUT_SECONDS,
+        )
+        self._heart = Heart(client, "worker", list(worker.consumers), self._settings.database_pool_size)
+        self._heart.start()
+
+    def after_worker_shutdown(self, broker: Any, worker: Worker) -> None:
+        """End."""
+        del broker, worker
+        if self._heart is not None:
+            self._heart.stop()
+
+
 settings = Settings.load(Role.WORKER)
 logs.configure(settings.log_level, "worker")
-broker = make_broker(secret(settings.redis_url), Watchdog(), EndRenderers(), ServeMetrics())
+broker = make_broker(secret(settings.redis_url), Watchdog(), EndRenderers(), SignOfLife(settings), ServeMetrics())
 runtime.start(settings, broker)
 registry.declare(broker)

@@ -7,6 +7,7 @@ Every call takes what it needs as arguments, returns plain dictionaries, and rai
 import logging
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import Any
 
@@ -21,6 +22,9 @@ logger = logging.getLogger(__name__)
 # queue and to Postgres, so that a worker thread never waits through an outage.
 NETWORK_RETRIES = 1
 _BUSY = ("lock_timeout", "idempotency_key_in_use", "rate_limit")
+
+#: The version at which Stripe answers this SDK, and at which its webhook endpoint has to render events.
+API_VERSION: str = stripe.api_version
 
 stripe.enable_telemetry = False
 
@@ -184,6 +188,16 @@ class Gateway:
             if not page["has_more"]:
                 return
             params = {**params, "starting_after": page["data"][-1]["id"]}
+
+    def webhook_endpoints(self) -> tuple[list[dict[str, Any]], datetime | None]:
+        """The account's webhook endpoints in the key's mode (an account has at most 16), and Stripe's time, by its ``Date``."""
+        self._before_call()
+        try:
+            answer = self._client.v1.webhook_endpoints.list({"limit": 100})
+        except stripe.StripeError as error:
+            raise _translate(error) from error
+        date = (answer.last_response.headers if answer.last_response else {}).get("Date")
+        return [each.to_dict() for each in answer.data], parsedate_to_datetime(date) if date else None
 
     def _ask(self, call: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
         self._before_call()

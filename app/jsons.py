@@ -12,6 +12,11 @@ def dumps(value: Any) -> str:
     return simplejson.dumps(value, use_decimal=True, separators=(",", ":"), ensure_ascii=False)
 
 
+def indented(value: Any) -> str:
+    """The same for a person's eyes, over several lines."""
+    return simplejson.dumps(value, use_decimal=True, indent=2, ensure_ascii=False)
+
+
 def canonical(value: Any) -> str:
     """The same document always gives the same text: sorted keys, for fingerprints."""
     return simplejson.dumps(value, use_decimal=True, separators=(",", ":"), ensure_ascii=False, sort_keys=True)

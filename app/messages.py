@@ -62,6 +62,8 @@ ACTORS: dict[str, Queue] = {
     "figures.read": Queue.FOLLOW_UPS,
     "events.receive": Queue.EVENTS,
     "events.handle": Queue.EVENTS,
+    # Not with the events: an operator waits for it.
+    "events.replay": Queue.INTERACTIVE,
     "publish.session": Queue.FOLLOW_UPS,
     "publish.operation": Queue.INTERACTIVE,
     "notifications.deliver": Queue.FOLLOW_UPS,
@@ -124,11 +126,12 @@ def create_checkout(operation_id: uuid.UUID, client: str, fingerprint: str, requ
 def command(
     actor: str, operation_id: uuid.UUID, client: str, fingerprint: str, request: dict[str, Any]
 ) -> Message[Any]:
-    """A command about an existing session, by the actor's name.
+    """A command about something that exists, by the actor's name.
 
-    ``request`` always has ``session_id`` and ``reason``. Beside them, extend and reopen have ``minutes`` or ``until`` (ISO 8601),
-    resolve has ``decision`` (accept, refund), and refund has ``transaction_id`` (or ``session_id``; the other is ``None``),
-    ``amount`` (a decimal in the payment's currency as text, or ``None`` for the rest) and ``release_auction``.
+    ``request`` always has ``session_id`` (replay: ``event_id``) and ``reason``. Beside them, extend and reopen have ``minutes``
+    or ``until`` (ISO 8601), resolve has ``decision`` (accept, refund), and refund has ``transaction_id`` (or ``session_id``; the
+    other is ``None``), ``amount`` (a decimal in the payment's currency as text, or ``None`` for the rest) and
+    ``release_auction``.
     """
     return build(actor, operation_id=str(operation_id), client=client, fingerprint=fingerprint, request=request)
 

@@ -26,12 +26,16 @@ LONGEST_WINDOW_MINUTES = 43_200
 
 
 class Role(StrEnum):
-    """Which process reads the settings: each needs its own part, and only that part is demanded."""
+    """Which process reads the settings: each needs its own part, and only that part is demanded.
+
+    ``operator``: commands that look at Postgres and Redis.
+    """
 
     FRONT = "front"
     WORKER = "worker"
     SCHEDULER = "scheduler"
     MIGRATE = "migrate"
+    OPERATOR = "operator"
 
 
 REQUIRED: dict[Role, tuple[str, ...]] = {
@@ -39,6 +43,7 @@ REQUIRED: dict[Role, tuple[str, ...]] = {
     Role.WORKER: ("redis_url", "database_url", "stripe_secret_key", "buyer_token_secrets", "public_url"),
     Role.SCHEDULER: ("redis_url",),
     Role.MIGRATE: ("database_url",),
+    Role.OPERATOR: ("redis_url", "database_url"),
 }
 
 
@@ -177,8 +182,8 @@ class Settings(BaseSettings):
     paywindow_clock_file: Path | None = None
 
     @classmethod
-    def load(cls, role: Role, environment: Mapping[str, str] | None = None) -> Self:
-        """Read and check the settings that a role needs.
+    def load(cls, role: Role | None, environment: Mapping[str, str] | None = None) -> Self:
+        """Read and check the settings that a role needs; without a role, those that are given, whatever is missing.
 
         Raises :class:`SettingsError` with every problem at once.
         """
@@ -186,7 +191,7 @@ class Settings(BaseSettings):
         refused = {problem.split(":")[0] for problem in problems}
         problems += [
             f"{name.upper()}: is required by the {role}"
-            for name in REQUIRED[role]
+            for name in (REQUIRED[role] if role else ())
             if name not in values and name.upper() not in refused
         ]
         if role is Role.WORKER and not {"payment_receipt_bucket", "receipt_url_secret"} & values.keys():

@@ -143,7 +143,8 @@ Everything is read from the environment. For any `NAME`, `NAME_FILE` may give th
 Lists are comma-separated. `op://` and `vault://` references are refused, never used literally. An empty value counts as not
 given. A process that finds problems names all of them, without values, and ends with code 2.
 
-The last column says which processes do not start without the setting: front, worker, scheduler, migrate.
+The last column says which processes do not start without the setting: front, worker, scheduler, migrate, and the operator's
+commands that look at Postgres and Redis.
 """
 
 

@@ -8,11 +8,15 @@ from paywindow.clock import isoformat
 from paywindow.models import disputes, refunds
 from paywindow.models.snapshots import page_url, public_session
 from paywindow.models.tables import CheckoutAttempt, PaymentSession, Refund, Transaction, Transition
+from paywindow.models.timeline import timeline
 from paywindow.money import Money
 
 
 def session_report(session_id: uuid.UUID) -> dict[str, Any] | None:
-    """The session, its attempts, charges, refunds and transitions, oldest first; ``None`` when there is no such session."""
+    """The session, its attempts, charges, refunds and transitions, oldest first, and the timeline of everything that touched it.
+
+    ``None`` when there is no such session.
+    """
     session = PaymentSession.get_or_none(PaymentSession.id == session_id)
     if session is None:
         return None
@@ -27,6 +31,7 @@ def session_report(session_id: uuid.UUID) -> dict[str, Any] | None:
             for each in disputes.of(row)
         ],
         "audit": [_transition(row) for row in _of(Transition, session, Transition.id)],
+        "timeline": timeline(session.id),
     }
 
 

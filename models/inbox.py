@@ -33,6 +33,7 @@ def receive(event: dict[str, Any], body: str, received_at: datetime) -> StripeEv
         livemode=event["livemode"],
         account=event.get("account"),
         payment_intent_id=_payment_intent(subject),
+        object_id=subject.get("id"),
         body=body,
         stripe_created_at=moment(event["created"]),
         received_at=received_at,
@@ -64,6 +65,13 @@ def failed(row: StripeEvent, error: str, at: datetime) -> None:
         last_error=error[:2000],
         parked_at=at if parked else None,
         next_try_at=None if parked else at + wait,
+    ).where(StripeEvent.id == row.id).execute()
+
+
+def reopen(row: StripeEvent, at: datetime) -> None:
+    """Forget how handling ended, parking included: the event stands as it did when it came."""
+    StripeEvent.update(
+        handled_at=None, verdict=None, parked_at=None, tries=0, last_error=None, next_try_at=at + LEASE
     ).where(StripeEvent.id == row.id).execute()
 
 

@@ -422,13 +422,17 @@ class ReceiptDownload(Table):
 
 
 class StripeEvent(Table):
-    """The inbox: every verified webhook, once, and how far its handling got."""
+    """The inbox: every verified webhook, once, and how far its handling got.
+
+    ``object_id`` names what the event is about; ``payment_intent_id`` the payment that this belongs to, if it says so.
+    """
 
     id = CharField(primary_key=True)
     type = CharField()
     livemode = BooleanField()
     account = CharField(null=True)
     payment_intent_id = CharField(null=True)
+    object_id = CharField(null=True)
     body = TextField(null=True)
     stripe_created_at = DateTimeTZField()
     received_at = DateTimeTZField()

@@ -1,18 +1,17 @@
 """``paywindow keys``: making service keys, and replacing them without a moment in which none works."""
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from paywindow.cli.output import AsJson, emit
 from paywindow.keys import Scope, ServiceKey, hash_service_key, new_buyer_secret, new_service_key
 
 app = typer.Typer(help="Service keys of the marketplace, and the secrets of buyers' links.", no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(help="Whose key it is; operations are recorded under this name.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Configured = Annotated[
     str, typer.Option("--keys", envvar="SERVICE_KEYS", help="The keys that are configured now.", show_envvar=True)
 ]
@@ -30,22 +29,23 @@ def create(
 ) -> None:
     """Make a service key and print it, once, with its entry for SERVICE_KEYS."""
     key, entry = _made(name, scopes)
-    if as_json:
-        typer.echo(json.dumps({"key": key, "entry": entry}))
-        return
-    typer.echo(f"Give this to the marketplace; it is not kept anywhere:\n  {key}\nAdd this to SERVICE_KEYS:\n  {entry}")
+    _print({"key": key, "entry": entry}, _CREATED, as_json)
 
 
 @app.command("hash")
 def hash_(
     name: Annotated[str | None, typer.Argument(help="Print a whole entry for SERVICE_KEYS under this name.")] = None,
     scopes: Annotated[str, typer.Option(help="What the entry's key may do, joined by +.")] = "checkout+read",
+    as_json: AsJson = False,
 ) -> None:
     """Read a key from standard input and print its SHA-256, as SERVICE_KEYS holds it: for a key made elsewhere."""
     key = sys.stdin.readline().strip() if not sys.stdin.isatty() else typer.prompt("Key", hide_input=True)
     if not key.startswith("pwk_") or len(key) < _SHORTEST_KEY or not key.isascii():
         raise typer.BadParameter(f"a service key begins with pwk_ and has at least {_SHORTEST_KEY} ASCII characters")
-    typer.echo(hash_service_key(key) if name is None else _entry(name, scopes, key))
+    if name is None:
+        _print({"hash": hash_service_key(key)}, "{hash}", as_json)
+    else:
+        _print({"entry": _entry(name, scopes, key)}, "{entry}", as_json)
 
 
 @app.command()
@@ -81,6 +81,11 @@ def buyer_secret(as_json: AsJson = False) -> None:
 
 
 _SHORTEST_KEY = 24
+_CREATED = """\
+Give this to the marketplace; it is not kept anywhere:
+  {key}
+Add this to SERVICE_KEYS:
+  {entry}"""
 _ROTATED = """\
 1. Set this for the front ends, and start them anew. Both keys work:
   SERVICE_KEYS={serviceKeys}
@@ -124,4 +129,4 @@ def _entries(text: str) -> list[str]:
 
 
 def _print(result: dict[str, Any], text: str, as_json: bool) -> None:
-    typer.echo(json.dumps(result) if as_json else text.format(**result))
+    emit(result, as_json, lambda: typer.echo(text.format(**result)))

@@ -1,13 +1,17 @@
 """``paywindow dev`` and ``paywindow demo``: the whole thing on this machine."""
 
+import shlex
 import signal
 import tempfile
 import threading
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+
+if TYPE_CHECKING:
+    from paywindow.embedded.stack import Stack
 
 
 def register(app: typer.Typer) -> None:
@@ -30,6 +34,8 @@ def dev(
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, lambda *_: stopped.set())
     with running_stack(folder, say=lambda step: console.print(f"[dim]{step}[/dim]")) as stack:
+        settings = _write_settings(stack)
+        typer.echo(f"\nOperate it from another shell: . {settings}; paywindow doctor")
         print_links(console, stack, first_session(stack))
         while not stopped.wait(1):
             stack.check()
@@ -54,3 +60,15 @@ def demo(
     ):
         run = run_browser_demo if browser else run_demo
         run(console, stack, output)
+
+
+def _write_settings(stack: "Stack") -> Path:
+    """The stack's settings as a file for a shell, so that the commands of an operator find the same services."""
+    from paywindow.settings import Settings
+
+    names = {field.upper() for field in Settings.model_fields}
+    lines = [f"export {name}={shlex.quote(value)}\n" for name, value in stack.environment.items() if name in names]
+    path = stack.folder / "env"
+    path.touch(mode=0o600)
+    path.write_text("".join(sorted(lines)))
+    return path

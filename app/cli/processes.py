@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from paywindow.cli.output import AsJson, emit, say
 from paywindow.settings import Role, Settings, secret
 
 _RESTART_DELAY_MS = "500"
@@ -27,12 +28,15 @@ def register(app: typer.Typer) -> None:
 def front() -> None:
     """Take requests and webhooks, and enqueue them."""
     from paywindow import logs, metrics_server
+    from paywindow.cli.connections import open_redis
     from paywindow.front.server import serve
+    from paywindow.heartbeats import beating
 
     settings = Settings.load(Role.FRONT)
     logs.configure(settings.log_level, "front")
     metrics_server.serve(settings)
-    serve(settings)
+    with beating(open_redis(settings.state_url), "front"):
+        serve(settings)
 
 
 def worker(
@@ -80,7 +84,9 @@ def scheduler() -> None:
     from prometheus_client import REGISTRY
 
     from paywindow import logs, metrics, metrics_server
+    from paywindow.cli.connections import open_redis
     from paywindow.dead_letters import DeadLetters
+    from paywindow.heartbeats import beating
     from paywindow.schedules.runner import Scheduler
 
     settings = Settings.load(Role.SCHEDULER)
@@ -91,7 +97,8 @@ def scheduler() -> None:
     runner = Scheduler(client)
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, lambda *_: runner.stop())
-    runner.run()
+    with beating(open_redis(settings.state_url), "scheduler"):
+        runner.run()
 
 
 def sandbox(
@@ -117,12 +124,14 @@ def sandbox(
     run(config, port=port, on_listening=listening)
 
 
-def migrate() -> None:
+def migrate(as_json: AsJson = False) -> None:
     """Bring the database's tables up to date; safe to run twice and by several at once."""
     from paywindow.models.migrate import migrate as run
 
     applied = run(secret(Settings.load(Role.MIGRATE).database_url))
-    typer.echo("\n".join(f"applied {name}" for name in applied) or "nothing to do")
+    emit(
+        {"applied": applied}, as_json, lambda: say("\n".join(f"applied {name}" for name in applied) or "nothing to do")
+    )
 
 
 def openapi() -> None:

@@ -1,5 +1,6 @@
 """``paywindow demo`` and ``paywindow dev`` as a person runs them; whatever ends them, no process stays behind."""
 
+import json
 import os
 import re
 import signal
@@ -140,12 +141,28 @@ def _buy(dev: Dev, until: Any) -> None:
     until(receipt_is_ready, "the receipt")
 
 
+def _findings_beside(folder: Path, environment: dict[str, str]) -> list[dict[str, Any]]:
+    """What the doctor complains about, run from another shell with the settings that ``dev`` left there."""
+    command = f'set -e; . {folder}/env; exec "$@"'
+    done = subprocess.run(
+        ["sh", "-c", command, "sh", *PAYWINDOW, "doctor", "--json"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    found: list[dict[str, Any]] = json.loads(done.stdout)["findings"]
+    assert (done.returncode == 0) == all(each["level"] != "fail" for each in found)
+    return [each for each in found if each["level"] != "ok"]
+
+
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda signum: signum.name)
 def test_dev_prints_links_sells_and_leaves_no_process_when_it_is_ended(
     ending: signal.Signals, tmp_path: Path, environment: dict[str, str], until: Any
 ) -> None:
     with _dev(tmp_path, environment, until) as dev:
         _buy(dev, until)
+        until(lambda: _findings_beside(tmp_path / "data", environment) == [], "a doctor without complaints")
         family, ports = dev.family | _descendants(psutil.Process(dev.process.pid)), dev.ports()
         assert len(ports) >= 4  # Postgres, Redis, the sandbox, the front end; metrics
 

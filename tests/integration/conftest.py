@@ -19,10 +19,12 @@ import pytest
 import redis
 import requests
 from dramatiq import Message, Worker
+from typer.testing import CliRunner
 
 from paywindow import clock, ids, jsons, messages
 from paywindow.actors import registry, runtime
 from paywindow.broker import Broker, make_broker
+from paywindow.cli import app
 from paywindow.messages import CheckoutRequest
 from paywindow.models import database as db
 from paywindow.models.tables import (
@@ -467,3 +469,23 @@ def workers(shop: Shop) -> Iterator[Workers]:
     yield found
     found.stop()
     found.broker.close()
+
+
+@pytest.fixture
+def paywindow(shop_environment: dict[str, str]) -> Callable[..., Any]:
+    """Run a command of an operator in this process: ``paywindow("sessions", "list", "--json")``.
+
+    A command that reads points the models at a connection of its own; the shop gets its own back.
+    """
+
+    def run(*arguments: object, answer: str | None = None, **environment: str) -> Any:
+        pool, send = db.database.obj, db._send
+        try:
+            return CliRunner().invoke(
+                app, [str(each) for each in arguments], env={**shop_environment, **environment}, input=answer
+            )
+        finally:
+            db.database.initialize(pool)
+            db._send = send
+
+    return run

@@ -183,6 +183,15 @@ def _refresh_methods(shop: Shop) -> Message[Any]:
     return build("methods.refresh", customer_id=str(kept.customer_id))
 
 
+@case("events.replay")
+def _replay(shop: Shop) -> Message[Any]:
+    event_id = _handle(shop).kwargs["event_id"]
+    request = {"event_id": event_id, "reason": "because"}
+    return messages.command(
+        "events.replay", uuid.uuid4(), "cli:anna", ids.fingerprint("events.replay", request), request
+    )
+
+
 @case("publish.session")
 def _publish_session(shop: Shop) -> Message[Any]:
     return messages.publish_session(shop.open_session().id)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pty
 import subprocess
 import sys
 
@@ -9,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from paywindow.cli import app
+from paywindow.models.tables import Operation
 
 NOBODY = "00000000-0000-4000-8000-000000000000"
 DECLINED = "4000000000000002"
@@ -54,7 +56,7 @@ def test_show_tells_every_attempt_charge_and_transition_with_times_codes_and_who
     printed = sessions("show", session.id)
 
     assert printed.returncode == 0, printed.stderr
-    for text in (str(session.id), "failed", "Attempts", "Charges", "Audit", "generic_decline", "declined", "stripe"):
+    for text in (str(session.id), "failed", "attempt", "charge", "transition", "generic_decline", "declined", "stripe"):
         assert text in printed.stdout
     report = json.loads(sessions("show", session.id, "--json").stdout)
     assert report["session"]["status"] == "failed"
@@ -77,7 +79,7 @@ def test_show_of_no_session_ends_with_1(shop, sessions):
 
 
 def test_expire_closes_the_window_and_reopen_opens_it_again(shop, session, sessions):
-    closed = sessions("expire", session.id, "--reason", "agreed by phone")
+    closed = sessions("expire", session.id, "--yes", "--reason", "agreed by phone")
     assert closed.returncode == 0, closed.stderr
     assert f"{session.id} is expired" in closed.stdout
 
@@ -115,14 +117,14 @@ def test_extend_wants_minutes_or_a_moment_and_not_both(shop, session, sessions):
 
 
 def test_cancel_calls_the_sale_off_and_says_so_when_it_comes_too_late(shop, session, sessions):
-    assert sessions("cancel", session.id, "--reason", "withdrawn").returncode == 0
+    assert sessions("cancel", session.id, "--yes", "--reason", "withdrawn").returncode == 0
     assert shop.session(session.id).status == "canceled"
 
-    late = sessions("expire", session.id, "--reason", "withdrawn")
+    late = sessions("expire", session.id, "--yes", "--reason", "withdrawn")
 
     assert (late.returncode, late.stdout) == (1, "")
     assert "refused (session_canceled)" in late.stderr
-    as_json = sessions("expire", session.id, "--reason", "withdrawn", "--json")
+    as_json = sessions("expire", session.id, "--yes", "--reason", "withdrawn", "--json")
     assert (as_json.returncode, json.loads(as_json.stdout)["code"]) == (1, "session_canceled")
 
 
@@ -139,59 +141,121 @@ def test_grant_retry_gives_another_try_to_a_failed_payment_only(shop, workers, s
 
 
 def test_an_override_of_no_session_ends_with_1(workers, sessions):
-    result = sessions("cancel", NOBODY, "--reason", "x")
+    result = sessions("cancel", NOBODY, "--yes", "--reason", "x")
 
     assert result.returncode == 1
     assert "refused (not_found)" in result.stderr
 
 
 def test_without_a_worker_the_command_says_that_it_may_still_happen_and_ends_with_3(shop_environment, monkeypatch):
-    monkeypatch.setattr("paywindow.cli.sessions._PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr("paywindow.cli.commands.PATIENCE_SECONDS", 0.1)
 
-    result = CliRunner().invoke(app, ["sessions", "cancel", NOBODY, "--reason", "x"], env=shop_environment)
+    result = CliRunner().invoke(app, ["sessions", "cancel", NOBODY, "--yes", "--reason", "x"], env=shop_environment)
 
     assert result.exit_code == 3
     assert "may still happen" in result.stderr
 
 
-def pay(shop, workers, session):
+def test_the_same_key_is_the_same_command_and_another_request_under_it_is_refused(shop, session, sessions):
+    options = ("--reason", "holiday", "--idempotency-key", "k1")
+    for _ in range(2):
+        assert sessions("extend", session.id, *options, "--minutes", 90).returncode == 0
+    assert (shop.session(session.id).expires_at - session.expires_at).total_seconds() == 90 * 60
+
+    other = sessions("extend", session.id, *options, "--minutes", 91)
+
+    assert other.returncode == 1
+    assert "refused (idempotency_key_reused)" in other.stderr
+
+
+def test_a_reason_that_the_api_would_refuse_is_refused_before_anything_is_sent(shop, session, sessions):
+    result = sessions("cancel", session.id, "--yes", "--reason", " ", "--json")
+
+    assert result.returncode == 2
+    assert json.loads(result.stdout)["code"] == "invalid_request"
+    assert shop.rows(Operation, Operation.kind == "checkout.cancel") == []
+
+
+def test_without_a_terminal_nothing_is_closed_unless_that_is_said(shop, session, sessions):
+    result = sessions("expire", session.id, "--reason", "x")
+
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "--yes" in result.stderr
+    assert shop.session(session.id).status == "pending"
+
+
+@pytest.mark.parametrize(("typed", "code", "status"), [("n\n", 1, "pending"), ("y\n", 0, "expired")], ids=["no", "yes"])
+def test_on_a_terminal_the_question_says_what_is_closed_and_is_heeded(
+    shop, workers, session, shop_environment, typed, code, status
+):
+    workers.until(lambda: shop.state.exists(f"pw:session:{session.id}"))
+    ours, theirs = pty.openpty()
+    os.write(ours, typed.encode())
+    result = subprocess.run(
+        [sys.executable, "-m", "paywindow.cli", "sessions", "expire", str(session.id), "--reason", "x"],
+        env={**os.environ, **shop_environment},
+        stdin=theirs,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    os.close(ours)
+    os.close(theirs)
+
+    assert result.returncode == code, result.stderr
+    assert f"Close the window of payment session {session.id} (275.50 USD, pending)? [y/N]" in result.stderr
+    assert shop.session(session.id).status == status
+
+
+def paid(shop, workers, session):
     shop.pay(session)
     shop.deliver(work=False)
     workers.until(lambda: shop.session(session.id).status == "completed")
     workers.until_idle()
 
 
-def test_a_refund_asks_before_money_moves(shop, workers, session, sessions):
-    pay(shop, workers, session)
+def test_a_refund_is_made_once_however_often_the_command_is_repeated_with_its_key(shop, workers, session, sessions):
+    paid(shop, workers, session)
 
-    printed = sessions("refund", session.id, "--reason", "broken", "--amount", "100")
+    for _ in range(2):
+        made = sessions(
+            "refund",
+            session.id,
+            "--amount",
+            "75.50",
+            "--reason",
+            "scratched",
+            "--yes",
+            "--idempotency-key",
+            "r1",
+            "--json",
+        )
+        assert made.returncode == 0, made.stderr
+        assert '"amount":75.50' in made.stdout
 
-    assert printed.returncode == 1
-    assert "Refund 100 of 275.50 USD" in printed.stderr
-    assert shop.ledger()["refunds"] == []
+    assert [row.amount_minor for row in shop.refunds(session)] == [7550]
+    timeline = json.loads(sessions("show", session.id, "--json").stdout)["timeline"]
+    [refund] = [entry for entry in timeline if entry["what"] == "refund"]
+    assert refund["text"].startswith("75.50 USD back")
+    assert refund["who"].startswith("cli:")
 
 
-def test_a_refund_is_made_and_shown_with_who_asked(shop, workers, session, sessions):
-    pay(shop, workers, session)
+@pytest.mark.parametrize("amount", ["much", "-1", "0", "NaN"])
+def test_an_amount_that_is_none_is_refused_before_anything_is_sent(shop, session, sessions, amount):
+    result = sessions("refund", session.id, "--amount", amount, "--reason", "x", "--yes")
 
-    printed = sessions("refund", session.id, "--reason", "broken", "--amount", "100", "--yes")
-    rest = sessions("refund", session.id, "--reason", "broken", "--yes", "--json")
-    more = sessions("refund", session.id, "--reason", "broken", "--yes")
-
-    assert (printed.returncode, printed.stdout.split()[3:5]) == (0, ["100.00", "USD"]), printed.stderr
-    assert json.loads(rest.stdout)["refund"]["amount"] == 175.5
-    assert (more.returncode, "already_refunded" in more.stderr) == (1, True)
-    refunds = json.loads(sessions("show", session.id, "--json").stdout)["refunds"]
-    assert [(row["amount"], row["why"], row["who"].startswith("cli:")) for row in refunds] == [
-        ("100.00 USD", "broken", True),
-        ("175.50 USD", "broken", True),
-    ]
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "amount" in result.stderr
+    assert shop.rows(Operation, Operation.kind == "payment.refund") == []
 
 
-def test_resolving_asks_too_and_says_why_it_is_refused(workers, session, sessions):
-    asked = sessions("resolve", session.id, "refund", "--reason", "looked at")
-    refused = sessions("resolve", session.id, "refund", "--reason", "looked at", "--yes")
-    misspelt = sessions("resolve", session.id, "keep", "--reason", "looked at", "--yes")
+def test_a_refund_and_a_resolution_need_a_yes_and_what_is_not_held_is_not_resolved(shop, session, sessions):
+    for arguments in (("refund", session.id), ("resolve", session.id, "accept")):
+        asked = sessions(*arguments, "--reason", "x")
+        assert asked.returncode == 2
+        assert "--yes" in asked.stderr
 
-    assert (asked.returncode, refused.returncode, misspelt.returncode) == (1, 1, 2)
-    assert "not_held" in refused.stderr
+    refused = sessions("resolve", session.id, "accept", "--reason", "x", "--yes", "--json")
+
+    assert refused.returncode == 1
+    assert json.loads(refused.stdout)["code"] == "not_held"

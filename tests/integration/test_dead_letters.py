@@ -46,7 +46,7 @@ def only(letters):
 
 def test_there_are_none_at_first(dead):
     assert dead("list").output.strip() == "There are no dead letters."
-    assert json.loads(dead("list", "--json").output) == []
+    assert json.loads(dead("list", "--json").output) == {"deadLetters": []}
 
 
 def test_a_letter_that_died_of_a_permanent_error_is_explained_after_its_first_try(create, letters, dead):
@@ -59,7 +59,7 @@ def test_a_letter_that_died_of_a_permanent_error_is_explained_after_its_first_tr
     listed = dead("list").output
     assert letter.id in listed
     assert "checkout.create" in listed
-    [plain] = json.loads(dead("list", "--json").output)
+    [plain] = json.loads(dead("list", "--json").output)["deadLetters"]
     assert (plain["id"], plain["error"], plain["arguments"]) == (letter.id, letter.error, create.kwargs)
     shown = dead("show", letter.id).output
     assert create.kwargs["request"]["auction_id"] in shown
@@ -102,10 +102,16 @@ def test_a_letter_that_fails_again_is_a_dead_letter_again(create, workers, lette
     assert only(letters).died_at >= first.died_at
 
 
-def test_a_letter_is_discarded_only_when_that_is_confirmed(create, letters, dead):
+def test_a_letter_is_discarded_only_when_that_is_confirmed(create, letters, dead, monkeypatch):
     letter = only(letters)
 
-    assert dead("discard", letter.id, answer="n\n").exit_code == 1
+    unasked = dead("discard", letter.id, answer="y\n")
+    assert unasked.exit_code == 2
+    assert "--yes" in unasked.stderr
+    monkeypatch.setattr("paywindow.cli.asking._has_terminal", lambda: True)
+    refused = dead("discard", letter.id, answer="n\n")
+    assert refused.exit_code == 1
+    assert "Nothing was done." in refused.stderr
     assert only(letters) == letter
 
     assert dead("discard", letter.id, answer="y\n").exit_code == 0
