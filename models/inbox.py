@@ -41,6 +41,41 @@ def receive(event: dict[str, Any], body: str, received_at: datetime) -> StripeEv
     return locked(event["id"])
 
 
+def adopt(events: list[dict[str, Any]], at: datetime) -> list[str]:
+    """Keep events that were read from Stripe's list and never came as webhooks, and have them handled; returns their ids.
+
+    Beside a webhook that comes late after all nothing happens twice: both find the same row.
+    """
+    rows = [
+        {
+            "id": event["id"],
+            "type": event["type"],
+            "livemode": event["livemode"],
+            "account": event.get("account"),
+            "payment_intent_id": _payment_intent(event["data"]["object"]),
+            "body": jsons.dumps(event),
+            "stripe_created_at": moment(event["created"]),
+            "received_at": at,
+            "next_try_at": at + LEASE,
+        }
+        for event in events
+    ]
+    if not rows:
+        return []
+    inserted = StripeEvent.insert_many(rows).on_conflict_ignore().returning(StripeEvent.id).execute()
+    adopted = [row.id for row in inserted]
+    for event_id in adopted:
+        send_after_commit(build("events.handle", event_id=event_id))
+    return adopted
+
+
+def missing(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Those among ``events`` that the inbox does not have, in the same order."""
+    ids = [event["id"] for event in events]
+    known = {row.id for row in StripeEvent.select(StripeEvent.id).where(StripeEvent.id.in_(ids))} if ids else set()
+    return [event for event in events if event["id"] not in known]
+
+
 def locked(event_id: str) -> StripeEvent:
     """The event's row, locked until the transaction ends."""
     row: StripeEvent = StripeEvent.select().where(StripeEvent.id == event_id).for_update().get()

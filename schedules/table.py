@@ -19,4 +19,6 @@ TABLE: tuple[Periodic, ...] = (
     Periodic("sweeps.outbox", 2),
     Periodic("sweeps.windows", 0.5),
     Periodic("sweeps.window_mirror", 60),
+    Periodic("sweeps.stripe_events", 30),
+    Periodic("sweeps.reconciliation", 30),
 )

@@ -2,7 +2,7 @@
 
 import typer
 
-from paywindow.cli import dead, keys, local, processes, receipts, session_money, sessions
+from paywindow.cli import dead, keys, local, processes, receipts, reconcile, session_money, sessions
 from paywindow.settings import SettingsError
 
 app = typer.Typer(
@@ -12,6 +12,7 @@ app = typer.Typer(
 )
 processes.register(app)
 local.register(app)
+reconcile.register(app)
 session_money.register(sessions.app)
 app.add_typer(sessions.app, name="sessions")
 app.add_typer(receipts.app, name="receipts")
