@@ -138,3 +138,17 @@ DISCREPANCIES: dict[str, Discrepancy] = {
         "The books are ahead of Stripe, which cannot be by itself: look at the refund in Stripe's dashboard.",
     ),
 }
+
+
+def as_markdown() -> str:
+    """The table of docs/reconciliation.md."""
+    rows = [
+        f"| `{code}` | {found.meaning} | {found.mended or 'nothing: no rule decides'} | {found.advice} |"
+        for code, found in DISCREPANCIES.items()
+    ]
+    head = ["| code | means | what mends it | otherwise |", "| --- | --- | --- | --- |"]
+    return "\n".join([*head, *rows])
+
+
+if __name__ == "__main__":
+    print(as_markdown())  # noqa: T201 - for whoever writes the page anew

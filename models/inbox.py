@@ -42,9 +42,10 @@ def receive(event: dict[str, Any], body: str, received_at: datetime) -> StripeEv
 
 
 def adopt(events: list[dict[str, Any]], at: datetime) -> list[str]:
-    """Keep events that were read from Stripe's list and never came as webhooks, and have them handled; returns their ids.
+    """Keep events that were read from Stripe's list, newest first, and never came as webhooks; returns their ids.
 
-    Beside a webhook that comes late after all nothing happens twice: both find the same row.
+    They are handled oldest first: no order is needed, but this one waits least. Should a webhook come late after all, nothing
+    happens twice: both find the same row.
     """
     rows = [
         {
@@ -58,7 +59,7 @@ def adopt(events: list[dict[str, Any]], at: datetime) -> list[str]:
             "received_at": at,
             "next_try_at": at + LEASE,
         }
-        for event in events
+        for event in reversed(events)
     ]
     if not rows:
         return []

@@ -252,7 +252,7 @@ def test_a_refund_that_nobody_told_of_is_recorded_with_its_credit_note(shop, pai
     assert outcomes(found) == {"refund_not_booked": "repaired"}
     assert found["refund_not_booked"].theirs == "50.00 USD, succeeded"
     assert [row.status for row in shop.transactions(session)] == ["partially_refunded"]
-    assert [row.kind for row in shop.rows(Receipt)] == ["receipt", "credit_note"]
+    assert sorted(row.kind for row in shop.rows(Receipt)) == ["credit_note", "receipt"]
 
 
 @planting("refund_status_differs")
