@@ -291,6 +291,20 @@ def _sweep_window_mirror(shop: Shop) -> Message[Any]:
     return build("sweeps.window_mirror")
 
 
+@case("sweeps.stripe_events")
+def _sweep_stripe_events(shop: Shop) -> Message[Any]:
+    shop.pay(shop.open_session())
+    shop.pass_time(minutes=2)
+    return build("sweeps.stripe_events")
+
+
+@case("sweeps.reconciliation")
+def _sweep_reconciliation(shop: Shop) -> Message[Any]:
+    shop.pay(shop.open_session())
+    shop.pass_time(minutes=5)
+    return build("sweeps.reconciliation")
+
+
 def _command(actor: str, session: PaymentSession, **more: Any) -> Message[Any]:
     request = {"session_id": str(session.id), "reason": "because", **more}
     return messages.command(actor, uuid.uuid4(), "shop", ids.fingerprint(actor, request), request)
