@@ -212,7 +212,10 @@ def test_a_settlement_without_a_charge_is_left_to_an_operator(shop):
 @planting("amount_differs", "currency_differs")
 @pytest.mark.parametrize(
     ("changes", "code", "ours"),
-    [({"amount_minor": 27500}, "amount_differs", "275.00 USD"), ({"currency": "EUR"}, "currency_differs", "275.50 EUR")],
+    [
+        ({"amount_minor": 27500}, "amount_differs", "275.00 USD"),
+        ({"currency": "EUR"}, "currency_differs", "275.50 EUR"),
+    ],
 )
 def test_a_payment_that_was_edited_differs(shop, paid, changes, code, ours):
     edit(Transaction, Transaction.id == paid[1].id, **changes)
@@ -310,7 +313,12 @@ def test_a_delayed_payment_that_nobody_told_of_is_followed(make_shop):
 def test_an_event_that_was_set_aside_is_told_with_its_error(shop, paid):
     event = shop.event("charge.succeeded")
     edit(
-        StripeEvent, StripeEvent.id == event["id"], parked_at=clock.now(), handled_at=None, verdict=None, last_error="no"
+        StripeEvent,
+        StripeEvent.id == event["id"],
+        parked_at=clock.now(),
+        handled_at=None,
+        verdict=None,
+        last_error="no",
     )
 
     found = compare(shop)
