@@ -9,6 +9,7 @@ from paywindow import clock
 from paywindow.actors import runtime
 from paywindow.actors.reconcile import FIRST_STAGE, step
 from paywindow.discrepancies import DISCREPANCIES
+from paywindow.messages import build
 from paywindow.models import database, inbox, reconciliations
 from paywindow.models.tables import (
     CheckoutAttempt,
@@ -22,6 +23,7 @@ from paywindow.models.tables import (
 
 PENDS = "4000000000007726"
 DECLINED = "4000000000000002"
+REFUSES_REFUNDS_LATER = "4000000000005126"
 #: Every code that a test below plants.
 PLANTED = set()
 
@@ -332,3 +334,41 @@ def test_a_comparison_leaves_nothing_behind_but_its_findings(shop, paid):
 
     assert shop.rows(ReconciliationSeen) == []
     assert shop.ledger()["calls"].get("POST /v1/checkout/sessions/{session}/expire") is None
+
+
+@planting("charged_twice")
+def test_an_auction_that_is_paid_twice_is_told_until_one_payment_is_given_back(shop):
+    first = shop.open_session()
+    edit(PaymentSession, PaymentSession.id == first.id, status="expired", released_at=clock.now())
+    second = shop.open_session(auction_id=str(first.auction_id))
+    shop.pay(second)
+    shop.deliver()
+    shop.pay(first, REFUSES_REFUNDS_LATER)
+    shop.deliver()
+    shop.control("refunds/settle")
+    shop.deliver()
+
+    found = compare(shop)
+
+    assert outcomes(found) == {"charged_twice": "held"}
+    assert found["charged_twice"].session_id == first.id
+    (extra,) = shop.transactions(first)
+    shop.control("refunds", payment_intent=extra.stripe_payment_intent_id)
+    shop.deliver()
+    assert compare(shop) == {}
+
+
+@planting("events_out_of_reach")
+def test_a_stretch_of_time_that_stripe_has_forgotten_is_told(shop):
+    shop.open_session()
+    shop.pass_time(days=35)
+    shop.sweep()
+    shop.run(build("sweeps.stripe_events"))
+
+    found = compare(shop, repairs=False)
+
+    assert found["events_out_of_reach"].outcome == "left"
+
+
+def test_every_way_to_disagree_was_tried():
+    assert set(DISCREPANCIES) - {"fee_not_booked", "fee_differs"} == PLANTED
