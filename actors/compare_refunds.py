@@ -91,4 +91,4 @@ def reads(row: Refund) -> str:
 
 def ours(row: Refund) -> Ours:
     """A refund of the books that no list has shown."""
-    return Ours(row.stripe_refund_id, row.transaction.session_id, reads(row), str(row.id))
+    return Ours(str(row.stripe_refund_id), row.transaction.session_id, reads(row), str(row.id))

@@ -13,10 +13,11 @@ from typing import Any
 from paywindow import clock
 from paywindow.actors.event_context import Context
 from paywindow.checkout import Checkout, read_checkout
+from paywindow.currencies import CURRENCIES
 from paywindow.models import moves
 from paywindow.models.database import transaction
 from paywindow.models.tables import PaymentSession
-from paywindow.money import CURRENCIES, Money
+from paywindow.money import Money
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from typing import Any
 from peewee import InterfaceError, OperationalError
 
 from paywindow import clock, metrics
-from paywindow.actors import compare_pages, compare_payments, compare_refunds
+from paywindow.actors import compare_disputes, compare_pages, compare_payments, compare_refunds
 from paywindow.actors.comparing import Evidence, Suspicion, is_held
 from paywindow.actors.event_walk import wanted
 from paywindow.actors.registry import actor
@@ -243,9 +243,11 @@ STAGES: dict[str, Callable[[Reconciliation], Step]] = {
     "payments": _theirs(compare_payments),
     "pages": _theirs(compare_pages),
     "refunds": _theirs(compare_refunds),
+    "disputes": _theirs(compare_disputes),
     "booked payments": _ours(compare_payments, reconciliations.unseen_payments),
     "booked pages": _ours(compare_pages, reconciliations.unseen_pages),
     "booked refunds": _ours(compare_refunds, reconciliations.unseen_refunds),
+    "booked disputes": _ours(compare_disputes, reconciliations.unseen_disputes),
 }
 FIRST_STAGE = "events"
 FIRST_DAILY_STAGE = "inbox"

@@ -137,6 +137,21 @@ DISCREPANCIES: dict[str, Discrepancy] = {
         "Stripe's word was recorded, and the payment's status with it.",
         "The books are ahead of Stripe, which cannot be by itself: look at the refund in Stripe's dashboard.",
     ),
+    "dispute_not_booked": Discrepancy(
+        "A buyer disputes a payment at the bank, and the books do not know it.",
+        "The dispute was read and recorded, and announced with its deadline for evidence.",
+        "Answer it in Stripe's dashboard in time.",
+    ),
+    "dispute_missing_at_stripe": Discrepancy(
+        "The books have a dispute that Stripe does not know.",
+        None,
+        "Is this the right Stripe account and key? Was the database restored or edited?",
+    ),
+    "dispute_differs": Discrepancy(
+        "A dispute stands otherwise at Stripe than in the books, or has moved other money.",
+        "The dispute was read again and recorded.",
+        "Look at the dispute in Stripe's dashboard.",
+    ),
 }
 
 

@@ -185,6 +185,7 @@ class Gateway:
             "payment_intent": v1.payment_intents,
             "charge": v1.charges,
             "refund": v1.refunds,
+            "dispute": v1.disputes,
         }
         return services[kind]
 

@@ -11,6 +11,7 @@ from paywindow.checkout import named_in
 from paywindow.models.database import database
 from paywindow.models.tables import (
     CheckoutAttempt,
+    Dispute,
     PaymentSession,
     Reconciliation,
     ReconciliationFinding,
@@ -181,6 +182,12 @@ def unseen_refunds(run: Reconciliation, limit: int) -> list[Refund]:
         .where(Refund.stripe_refund_id.is_null(False), *_in_time(Refund.created_at, run))
     )
     return _unseen(query, Refund, Refund.stripe_refund_id, run, limit)
+
+
+def unseen_disputes(run: Reconciliation, limit: int) -> list[Dispute]:
+    """The same of disputes."""
+    query = Dispute.select(Dispute, Transaction).join(Transaction).where(*_in_time(Dispute.opened_at, run))
+    return _unseen(query, Dispute, Dispute.stripe_dispute_id, run, limit)
 
 
 def _in_time(column: Any, run: Reconciliation) -> tuple[Any, Any]:

@@ -58,6 +58,7 @@ CREATE TABLE reconciliation_findings (
 CREATE INDEX checkout_attempts_by_time ON checkout_attempts (created_at, id) WHERE stripe_checkout_id IS NOT NULL;
 CREATE INDEX transactions_by_time ON transactions (processed_at, id) WHERE status <> 'failed';
 CREATE INDEX refunds_by_time ON refunds (created_at, id);
+CREATE INDEX disputes_by_time ON disputes (opened_at, id);
 """
 
 

@@ -13,6 +13,7 @@ from paywindow.messages import build
 from paywindow.models import database, inbox, reconciliations
 from paywindow.models.tables import (
     CheckoutAttempt,
+    Dispute,
     PaymentSession,
     Receipt,
     ReconciliationSeen,
@@ -137,7 +138,7 @@ def test_a_late_payment_that_nobody_told_of_goes_the_way_of_late_payments(shop):
     found = compare(shop)
 
     assert found["payment_not_booked"].outcome == "held"
-    assert shop.session(session.id).hold_reason == "paid_late"
+    assert shop.session(session.id).hold_reason == "paid_late_held"
 
 
 @planting("page_payable_though_closed")
@@ -292,6 +293,37 @@ def test_refunds_that_stripe_knows_otherwise_or_not_at_all_are_left_to_an_operat
     edit(Refund, Refund.id == real.id, amount_minor=500)
 
     assert outcomes(compare(shop)) == {"refund_differs": "left", "refund_missing_at_stripe": "left"}
+
+
+@planting("dispute_not_booked")
+def test_a_dispute_that_nobody_told_of_is_recorded_and_announced(shop, paid):
+    session, payment = paid
+    shop.control("disputes", charge=payment.stripe_charge_id)
+    lose_events(shop)
+
+    found = compare(shop)
+
+    assert outcomes(found) == {"dispute_not_booked": "repaired"}
+    assert found["dispute_not_booked"].theirs.startswith("275.50 USD, needs_response, taken")
+    assert shop.notifications(session)[-1] == "payment.disputed"
+    assert compare(shop) == {}
+
+
+@planting("dispute_differs", "dispute_missing_at_stripe")
+def test_a_dispute_whose_end_nobody_told_of_is_brought_up_to_date(shop, paid):
+    _, payment = paid
+    dispute = shop.control("disputes", charge=payment.stripe_charge_id)
+    shop.deliver()
+    shop.control(f"disputes/{dispute['id']}/win")
+    lose_events(shop)
+    with database.transaction():
+        (real,) = Dispute.select()
+        Dispute.create(**{**real.__data__, "id": uuid.uuid4(), "stripe_dispute_id": "du_invented"})
+
+    found = compare(shop)
+
+    assert outcomes(found) == {"dispute_differs": "repaired", "dispute_missing_at_stripe": "left"}
+    assert [row.status for row in shop.rows(Dispute, Dispute.stripe_dispute_id == dispute["id"])] == ["won"]
 
 
 @planting("submission_not_booked", "refusal_not_booked")
