@@ -20,7 +20,7 @@ from support.accounts import compare
 from support.interruptions import CHUNK, START, Stage, Trap, at_length, lay, runs_to_a_seed, seeds
 
 from paywindow import ids, jsons, messages
-from paywindow.actors.reconcile import FIRST_STAGE, step
+from paywindow.actors import reconcile
 from paywindow.models import database as db
 from paywindow.models import reconciliations
 from paywindow.models.tables import (
@@ -198,6 +198,10 @@ class Course(Stage):
         if disputes:
             self._try(f"disputes/{disputes[dispute % len(disputes)]['id']}/{step}")
 
+    def fault(self, kind: str, times: int) -> None:
+        """The next refunds that are asked for fail, or their answers are lost."""
+        self.shop.fault(kind, path_prefix="/v1/refunds", method="POST", times=times)
+
     def fees(self) -> None:
         """Stripe tells its fees."""
         self.shop.control("fees/release")
@@ -267,7 +271,9 @@ class Course(Stage):
             left = self._unfinished()
             if not left:
                 return
-            self.pass_time(max(min(moment for _, moment in left) - self.moment, timedelta(milliseconds=1)))
+            # A command may wait for what is due later: its caller asks again then.
+            due = [moment for _, moment in left if moment is not None] or [self.moment]
+            self.pass_time(max(min(due) - self.moment, timedelta(milliseconds=1)))
         raise AssertionError(f"never finished: {left}")
 
     def _unfinished(self) -> list[tuple[str, Any]]:
@@ -284,7 +290,7 @@ class Course(Stage):
                 *((f"{row.type}: {row.last_error}", row.next_try_at) for row in events),
                 *((f"attempt {row.number}: {row.last_error}", row.next_try_at) for row in claimed),
                 *((f"refund: {row.last_error}", row.next_try_at) for row in refunds),
-                *((row.kind, self.moment) for row in unanswered),
+                *((row.kind, None) for row in unanswered),
             ]
 
     def check(self) -> None:
@@ -298,8 +304,8 @@ class Course(Stage):
         """Nor does the comparison that operators run find anything that is not known to be held."""
         at = self.moment + timedelta(seconds=2)
         with db.transaction():
-            run = reconciliations.start("test", False, START, at, FIRST_STAGE, at, repairs=False)
-        while step(run.id):
+            run = reconciliations.start("test", False, START, at, reconcile.FIRST_DAILY_STAGE, at, repairs=False)
+        while reconcile.step(run.id):
             pass
         with db.transaction():
             found = [row for row in reconciliations.findings(run) if row.outcome != "held"]
@@ -324,13 +330,13 @@ def draw_course(number: int) -> list[tuple[Any, ...]]:
             continue
         if chance.random() < 0.12:
             told.append(_draw_noise(chance))
-        told.append(_interrupted(chance, step) if chance.random() < 0.12 else step)
+        told.append(_interrupted(chance, step) if step[0] != "meanwhile" and chance.random() < 0.12 else step)
     return told
 
 
 def _interrupted(chance: random.Random, step: tuple[Any, ...]) -> tuple[Any, ...]:
     """A worker is killed in the middle of a step, or something else happens while it waits."""
-    point, after = chance.choice(["ask", "answer", "answer", "send", "statement"]), chance.choice([0, 0, 1, 2])
+    point, after = chance.choice(["ask", "answer", "send", "send", "statement"]), chance.choice([0, 0, 0, 1, 2])
     if point == "statement":
         return ("meanwhile", point, chance.randint(0, 40), step, None)
     return ("meanwhile", point, after, step, _draw_noise(chance) if chance.random() < 0.5 else None)
@@ -366,7 +372,7 @@ def _draw_story(chance: random.Random, kinds: str) -> list[tuple[Any, ...]]:
             webhooks,
         ],
         "called_off": [("at_the_bank", place), ("cancel", place), ("authenticate", 0, True), webhooks],
-        "refund": [("refund", place, part, chance.random() < 0.5), webhooks],
+        "refund": [*_draw_trouble(chance), _torn(chance, ("refund", place, part, chance.random() < 0.5)), webhooks],
         "dashboard": [("dashboard", place, part), webhooks],
         "bounce": [("refund_step", place, chance.choice(["fail", "fail", "succeed", "cancel"])), webhooks],
         "dispute": [
@@ -375,7 +381,20 @@ def _draw_story(chance: random.Random, kinds: str) -> list[tuple[Any, ...]]:
             ("dispute_step", place, chance.choice(["win", "win", "lose", "lose", "escalate", "review", "close"])),
         ],
     }
-    return stories[chance.choice(kinds.split())]
+    kind = chance.choice(kinds.split())
+    gone_wrong = kind in ("late", "double", "called_off", "refund") and chance.random() < 0.4
+    return [*stories[kind], *([("refund_step", chance.choice([0, 1]), "fail"), webhooks] if gone_wrong else [])]
+
+
+def _draw_trouble(chance: random.Random) -> list[tuple[Any, ...]]:
+    """Stripe does the work and says that it failed, or does not answer."""
+    kinds = ["500_after_work", "timeout_after_work", "500", "refuse_connection"]
+    return [("fault", chance.choice(kinds), chance.randint(1, 6))] if chance.random() < 0.3 else []
+
+
+def _torn(chance: random.Random, step: tuple[Any, ...]) -> tuple[Any, ...]:
+    """A worker may be killed before or after Stripe's answer, of all places."""
+    return ("meanwhile", chance.choice(["ask", "answer"]), 0, step, None) if chance.random() < 0.3 else step
 
 
 def _draw_noise(chance: random.Random) -> tuple[Any, ...]:

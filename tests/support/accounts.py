@@ -38,6 +38,8 @@ def _compare_refunds(theirs: list[dict[str, Any]], refunds: list[Refund]) -> Non
         (row.stripe_refund_id, row.amount_minor, row.currency, row.status) for row in refunds if row.stripe_refund_id
     )
     assert books == sorted((each["id"], each["amount"], each["currency"].upper(), each["status"]) for each in theirs)
+    made_here = Counter(each["metadata"]["refund_id"] for each in theirs if "refund_id" in each["metadata"])
+    assert max(made_here.values(), default=1) == 1, "one refund was made twice"
     unsent = [row.status for row in refunds if row.stripe_refund_id is None]
     assert set(unsent) <= {"held", "failed", "canceled"}, unsent
 
