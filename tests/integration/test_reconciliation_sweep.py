@@ -7,8 +7,8 @@ from paywindow import clock
 from paywindow.actors import reconcile as actor
 from paywindow.actors import runtime
 from paywindow.messages import build
-from paywindow.models import database, inbox
-from paywindow.models.reconciliations import SCHEDULE
+from paywindow.models import database, inbox, reconciliations
+from paywindow.models.reconciliations import LOOK_BACK, SCHEDULE
 from paywindow.models.tables import Reconciliation, ReconciliationFinding, Transaction
 
 
@@ -163,6 +163,33 @@ def test_what_is_only_moving_is_no_finding(shop, untold, monkeypatch):
 
     assert [row.code for row in shop.rows(ReconciliationFinding)] == ["amount_differs"]
     assert shop.session(untold.id).status == "completed"
+
+
+@pytest.mark.parametrize(
+    ("unseen", "index"),
+    [
+        (reconciliations.unseen_payments, "transactions_by_time"),
+        (reconciliations.unseen_pages, "checkout_attempts_by_time"),
+        (reconciliations.unseen_refunds, "refunds_by_time"),
+        (reconciliations.unseen_disputes, "disputes_by_time"),
+    ],
+)
+def test_what_the_books_have_beyond_stripes_lists_is_found_by_time(shop, untold, monkeypatch, unseen, index):
+    at = clock.now()
+    statements = []
+    with database.transaction():
+        run = reconciliations.start("test", False, at - LOOK_BACK, at, "events", at, repairs=False)
+        execute = database.database.obj.execute_sql
+        with monkeypatch.context() as patched:
+            patched.setattr(
+                database.database.obj, "execute_sql", lambda *query: (statements.append(query), execute(*query))[1]
+            )
+            unseen(run, 25)
+        (sql, params), *_ = statements
+        execute("SET LOCAL enable_seqscan = off")
+        plan = execute(f"EXPLAIN {sql}", params).fetchall()
+
+    assert index in str(plan)
 
 
 def test_before_the_first_sale_nothing_is_compared(shop):
