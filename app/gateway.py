@@ -25,6 +25,13 @@ _BUSY = ("lock_timeout", "idempotency_key_in_use", "rate_limit")
 
 #: The version at which Stripe answers this SDK, and at which its webhook endpoint has to render events.
 API_VERSION: str = stripe.api_version
+# What is read together with an object: of a payment its charge, of a charge its fee.
+_EXPANDED = {
+    "checkout.session": ("payment_intent.latest_charge",),
+    "payment_intent": ("latest_charge.balance_transaction",),
+    "charge": ("balance_transaction",),
+}
+_EXPANDED_IN_LISTS = {"charge": ("balance_transaction",)}
 
 stripe.enable_telemetry = False
 
@@ -199,6 +206,51 @@ class Gateway:
         date = (answer.last_response.headers if answer.last_response else {}).get("Date")
         return [each.to_dict() for each in answer.data], parsedate_to_datetime(date) if date else None
 
+    def list_page(
+        self, kind: str, since: datetime, until: datetime, after: str | None = None
+    ) -> tuple[list[dict[str, Any]], bool]:
+        """Up to 100 objects of a kind created in [``since``, ``until``), newest first, and whether there are more.
+
+        ``kind`` is Stripe's name of the object; ``after`` the id of the last object of the page before. Times are cut to
+        seconds, as Stripe keeps them (https://docs.stripe.com/api/pagination).
+        """
+        params: dict[str, Any] = {
+            "created": {"gte": int(since.timestamp()), "lt": int(until.timestamp())},
+            "limit": 100,
+        }
+        if kind in _EXPANDED_IN_LISTS:
+            params["expand"] = [f"data.{path}" for path in _EXPANDED_IN_LISTS[kind]]
+        if after is not None:
+            params["starting_after"] = after
+        page = self._ask(self._service(kind).list, params)
+        return page["data"], page["has_more"]
+
+    def find(self, kind: str, object_id: str) -> dict[str, Any] | None:
+        """An object of a kind as it is now, with what belongs to it; ``None`` if Stripe has no such object under this key."""
+        try:
+            return self._ask(self._service(kind).retrieve, object_id, _expanding(kind))
+        except StripeRefused as refusal:
+            if refusal.code == "resource_missing" or refusal.status == 404:
+                return None
+            raise
+
+    def checkout_of_payment(self, payment_intent_id: str) -> dict[str, Any] | None:
+        """The Checkout Session on whose page a PaymentIntent was made, with payment and charge; ``None`` if there is none."""
+        page = self._ask(self._client.v1.checkout.sessions.list, {"payment_intent": payment_intent_id, "limit": 1})
+        return self.retrieve_checkout(page["data"][0]["id"]) if page["data"] else None
+
+    def _service(self, kind: str) -> Any:
+        v1 = self._client.v1
+        services = {
+            "event": v1.events,
+            "checkout.session": v1.checkout.sessions,
+            "payment_intent": v1.payment_intents,
+            "charge": v1.charges,
+            "refund": v1.refunds,
+            "dispute": v1.disputes,
+        }
+        return services[kind]
+
     def _ask(self, call: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
         self._before_call()
         try:
@@ -206,6 +258,10 @@ class Gateway:
         except stripe.StripeError as error:
             raise _translate(error) from error
         return answer
+
+
+def _expanding(kind: str) -> dict[str, Any]:
+    return {"expand": list(_EXPANDED[kind])} if kind in _EXPANDED else {}
 
 
 def _translate(error: stripe.StripeError) -> StripeUnavailable | StripeRefused:

@@ -80,6 +80,8 @@ ACTORS: dict[str, Queue] = {
     "sweeps.refunds": Queue.SWEEPS,
     "sweeps.windows": Queue.SWEEPS,
     "sweeps.window_mirror": Queue.SWEEPS,
+    "sweeps.stripe_events": Queue.SWEEPS,
+    "sweeps.reconciliation": Queue.SWEEPS,
     "sweeps.sellers": Queue.SWEEPS,
 }
 

@@ -53,6 +53,25 @@ RENDER_FAILURES = Counter(
 STORE_FAILURES = Counter(
     "payments_receipt_store_failures", "Documents that could not be stored; tried again.", ["reason"]
 )
+EVENTS_RECOVERED = Counter(
+    "payments_stripe_events_recovered", "Events of Stripe that did not come as webhooks and were found in its list."
+)
+EVENTS_WALKED_UNTIL = Gauge(
+    "payments_stripe_events_walked_until_timestamp_seconds",
+    "Up to when Stripe's list of events has been read.",
+    multiprocess_mode="mostrecent",
+)
+RECONCILIATION_DRIFT = Gauge(
+    "payments_reconciliation_drift",
+    "Discrepancies between the books and Stripe that the last finished comparison found, by what became of them.",
+    ["code", "outcome"],
+    multiprocess_mode="mostrecent",
+)
+RECONCILIATION_FINISHED = Gauge(
+    "payments_reconciliation_finished_timestamp_seconds",
+    "When the books were last compared with Stripe to the end.",
+    multiprocess_mode="mostrecent",
+)
 
 
 SPLIT_AMOUNT = Counter(

@@ -26,20 +26,47 @@ WOKEN_AT_ONCE = 100
 
 def receive(event: dict[str, Any], body: str, received_at: datetime) -> StripeEvent:
     """Keep the event, or find the row of an earlier delivery; locked until the transaction ends."""
-    subject = event["data"]["object"]
-    StripeEvent.insert(
-        id=event["id"],
-        type=event["type"],
-        livemode=event["livemode"],
-        account=event.get("account"),
-        payment_intent_id=_payment_intent(subject),
-        object_id=subject.get("id"),
-        body=body,
-        stripe_created_at=moment(event["created"]),
-        received_at=received_at,
-        next_try_at=received_at + LEASE,
-    ).on_conflict_ignore().execute()
+    StripeEvent.insert(_row(event, body, received_at)).on_conflict_ignore().execute()
     return locked(event["id"])
+
+
+def adopt(events: list[dict[str, Any]], at: datetime) -> list[str]:
+    """Keep events that were read from Stripe's list, newest first, and never came as webhooks; returns their ids.
+
+    They are handled oldest first: no order is needed, but this one waits least. Should a webhook come late after all, nothing
+    happens twice: both find the same row.
+    """
+    rows = [_row(event, jsons.dumps(event), at) for event in reversed(events)]
+    if not rows:
+        return []
+    inserted = StripeEvent.insert_many(rows).on_conflict_ignore().returning(StripeEvent.id).execute()
+    adopted = [row.id for row in inserted]
+    for event_id in adopted:
+        send_after_commit(build("events.handle", event_id=event_id))
+    return adopted
+
+
+def _row(event: dict[str, Any], body: str, received_at: datetime) -> dict[str, Any]:
+    subject = event["data"]["object"]
+    return {
+        "id": event["id"],
+        "type": event["type"],
+        "livemode": event["livemode"],
+        "account": event.get("account"),
+        "payment_intent_id": _payment_intent(subject),
+        "object_id": subject.get("id"),
+        "body": body,
+        "stripe_created_at": moment(event["created"]),
+        "received_at": received_at,
+        "next_try_at": received_at + LEASE,
+    }
+
+
+def missing(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Those among ``events`` that the inbox does not have, in the same order."""
+    ids = [event["id"] for event in events]
+    known = {row.id for row in StripeEvent.select(StripeEvent.id).where(StripeEvent.id.in_(ids))} if ids else set()
+    return [event for event in events if event["id"] not in known]
 
 
 def locked(event_id: str) -> StripeEvent:

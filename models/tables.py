@@ -7,6 +7,7 @@ from peewee import (
     BigIntegerField,
     BooleanField,
     CharField,
+    CompositeKey,
     ForeignKeyField,
     IntegerField,
     TextField,
@@ -495,3 +496,77 @@ class Transition(Table):
 
     class Meta:
         table_name = "transitions"
+
+
+class EventWalk(Table):
+    """How far Stripe's list of events has been read, one row a mode.
+
+    Every event before ``walked_until`` is in the inbox. ``part_since`` to ``part_until`` is being read, newest first, and has
+    come to ``after_event_id``. ``lost_since`` to ``lost_until``: events that Stripe no longer had when they were looked for.
+    """
+
+    livemode = BooleanField(primary_key=True)
+    walked_until = DateTimeTZField()
+    part_since = DateTimeTZField(null=True)
+    part_until = DateTimeTZField(null=True)
+    after_event_id = CharField(null=True)
+    steps = BigIntegerField(default=0)
+    lost_since = DateTimeTZField(null=True)
+    lost_until = DateTimeTZField(null=True)
+    updated_at = DateTimeTZField()
+
+    class Meta:
+        table_name = "event_walks"
+
+
+class Reconciliation(Table):
+    """One comparison of the books with Stripe, and how far it has come: the stage, and where in it.
+
+    ``after``: the last of Stripe's ids, or of ours, that the stage has looked at; ``reached_at``: that one's time.
+    """
+
+    id = UUIDField(primary_key=True)
+    who = CharField()
+    livemode = BooleanField()
+    repairs = BooleanField()
+    since = DateTimeTZField()
+    until = DateTimeTZField()
+    stage = CharField()
+    after = CharField(null=True)
+    reached_at = DateTimeTZField(null=True)
+    steps = BigIntegerField(default=0)
+    compared = BigIntegerField(default=0)
+    started_at = DateTimeTZField()
+    finished_at = DateTimeTZField(null=True)
+
+    class Meta:
+        table_name = "reconciliations"
+
+
+class ReconciliationSeen(Table):
+    """An object that a comparison met at Stripe; what the books have beyond these is looked for one by one."""
+
+    reconciliation = ForeignKeyField(Reconciliation)
+    stripe_id = CharField()
+
+    class Meta:
+        table_name = "reconciliation_seen"
+        primary_key = CompositeKey("reconciliation", "stripe_id")
+
+
+class ReconciliationFinding(Table):
+    """A discrepancy: what the books say, what Stripe says, and what was done (``outcome``)."""
+
+    reconciliation = ForeignKeyField(Reconciliation, backref="findings")
+    code = CharField()
+    subject = CharField()
+    session_id = UUIDField(null=True)
+    ours = TextField()
+    theirs = TextField()
+    outcome = CharField()
+    note = TextField(null=True)
+    found_at = DateTimeTZField()
+
+    class Meta:
+        table_name = "reconciliation_findings"
+        primary_key = CompositeKey("reconciliation", "code", "subject")

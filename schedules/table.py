@@ -19,5 +19,7 @@ TABLE: tuple[Periodic, ...] = (
     Periodic("sweeps.outbox", 2),
     Periodic("sweeps.windows", 0.5),
     Periodic("sweeps.window_mirror", 60),
+    Periodic("sweeps.stripe_events", 30),
+    Periodic("sweeps.reconciliation", 30),
     Periodic("sweeps.sellers", 30),
 )

@@ -21,6 +21,7 @@ from paywindow.cli import (
     local,
     processes,
     receipts,
+    reconcile,
     sellers,
     session_money,
     sessions,
@@ -37,6 +38,7 @@ app = typer.Typer(
 )
 processes.register(app)
 local.register(app)
+reconcile.register(app)
 session_money.register(sessions.app)
 app.command()(doctor_command.doctor)
 app.command()(backlog.backlog)

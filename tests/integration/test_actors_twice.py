@@ -344,6 +344,20 @@ def _sweep_window_mirror(shop: Shop) -> Message[Any]:
     return build("sweeps.window_mirror")
 
 
+@case("sweeps.stripe_events")
+def _sweep_stripe_events(shop: Shop) -> Message[Any]:
+    shop.pay(shop.open_session())
+    shop.pass_time(minutes=2)
+    return build("sweeps.stripe_events")
+
+
+@case("sweeps.reconciliation")
+def _sweep_reconciliation(shop: Shop) -> Message[Any]:
+    shop.pay(shop.open_session())
+    shop.pass_time(minutes=5)
+    return build("sweeps.reconciliation")
+
+
 def _seller(shop: Shop) -> str:
     """A maker who has just become able to take charges, which nobody has read yet."""
     message = _link(shop)

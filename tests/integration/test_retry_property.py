@@ -7,25 +7,18 @@ the clock, which stands still between steps, and the broker. ``make chaos`` runs
 a hundred courses each: ``make chaos SEED=<seed> RUNS=100``.
 """
 
-import os
 import random
 import uuid
-from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-import requests
 from dramatiq import Message
 from peewee import fn
-from stripe import HTTPClient
+from support.interruptions import CHUNK, Stage, Trap, at_length, lay, runs_to_a_seed, seeds
 
-from paywindow import clock, ids, jsons, messages
-from paywindow.actors import runtime
-from paywindow.broker import MAX_RETRIES
-from paywindow.errors import Transient
+from paywindow import ids, jsons, messages
 from paywindow.models import database as db
 from paywindow.models import retries, snapshots
 from paywindow.models.tables import (
@@ -40,12 +33,9 @@ from paywindow.models.tables import (
     Transition,
 )
 from paywindow.models.windows import OPEN
-from paywindow.sandbox.clock import Clock as SandboxClock
 from paywindow.states import PAYABLE, Status
 
-START = datetime(2026, 1, 31, 10, 30, 0, 250_000, tzinfo=UTC)
 LIMIT = 3
-CHUNK = 100
 SWEEPS = ("sweeps.attempts", "sweeps.inbox", "sweeps.outbox", "sweeps.refunds", "sweeps.windows")
 TABLES = "payment_sessions, outbox, stripe_events, receipt_counters"
 
@@ -72,45 +62,19 @@ REFUSALS = {
 }
 
 
-class Killed(BaseException):
-    """SIGKILL: nothing of ours may catch it; the transaction rolls back, the message is not acknowledged."""
-
-
-@dataclass
-class Trap:
-    """What an actor meets when it comes, for the ``after``-th time, to ``point``: its end, or other steps in between."""
-
-    point: str
-    after: int
-    steps: list[tuple[Any, ...]] | None
-
-
-class Course:
+class Course(Stage):
     """One payment session, and everything that can happen to it."""
-
-    def __init__(self, shop: Any):
-        self.shop = shop
-        self.http = requests.Session()
-        self.counts: Counter[str] = Counter()
-        self.moment = START
-        self.trap: Trap | None = None
-        self.working = False
 
     def begin(self, window_minutes: int) -> None:
         """A new session on an empty database."""
-        self.moment, self.trap, self.working = START, None, False
-        self.shop.queue.messages.clear()
-        self.shop.state.flushdb()
-        self.shop.control("reset")
+        self.clear()
         with db.transaction():
             db.database.execute_sql(f"TRUNCATE {TABLES} CASCADE")
         self.past: list[Message[Any]] = []
-        self.told: set[str] = set()
         self.pages: list[str] = []
         self.clicks: list[Message[Any]] = []
         self.session_id: uuid.UUID | None = None
         self.command = self.shop.create_message(self.shop.request(window_minutes=window_minutes))
-        self.counts["runs"] += 1
         self.run(self.command)
         self.check_always()
 
@@ -129,50 +93,21 @@ class Course:
         getattr(self, step[0])(*step[1:])
         self.check_always()
 
-    # Working, and being interrupted
-
     def run(self, message: Message[Any]) -> None:
-        """Run a message as a worker does: killed, it is delivered again; failed, it is retried a few times."""
-        if message.actor_name == "receipts.render":
-            return  # a matter of its own, and slow
-        self.past.append(message)
-        before, self.working = self.working, True
-        try:
-            self.shop.run(message)
-        except Killed:
-            self.counts["killed"] += 1
-            self.shop.queue.messages.append(message)
-        except Transient:
-            tries = message.options.get("retries", 0)
-            if tries < MAX_RETRIES:
-                self.shop.queue.messages.append(message.copy(options={"retries": tries + 1}))
-        finally:
-            self.working = before
-
-    def at(self, point: str) -> None:
-        """An actor has come to a point at which it can be interrupted."""
-        trap = self.trap
-        if not self.working or trap is None or trap.point != point:
-            return
-        trap.after -= 1
-        if trap.after >= 0:
-            return
-        self.trap = None
-        if trap.steps is None:
-            raise Killed
-        self.counts["interrupted"] += 1
-        self.working = False
-        try:
-            for step in trap.steps:
-                self.take(step)
-        finally:
-            self.working = True
+        """Run a message as a worker does, and remember it."""
+        if message.actor_name != "receipts.render":
+            self.past.append(message)
+        super().run(message)
 
     def meanwhile(self, point: str, after: int, during: tuple[Any, ...], steps: list[tuple[Any, ...]] | None) -> None:
         """While one step happens, the actor that comes to a point is killed, or other steps get in between."""
-        self.trap = Trap(point, after, steps)
+        self.trap = Trap(point, after, None if steps is None else lambda: self._take_all(steps))
         self.take(during)
         self.trap = None
+
+    def _take_all(self, steps: list[tuple[Any, ...]]) -> None:
+        for step in steps:
+            self.take(step)
 
     # Buyers
 
@@ -224,8 +159,7 @@ class Course:
 
     def wait(self, minutes: float) -> None:
         """Time passes."""
-        self.moment += timedelta(minutes=minutes)
-        self.shop.control("expire-due")
+        self.pass_time(timedelta(minutes=minutes))
 
     def timer(self) -> None:
         """Time passes until the next retry is due, and the sweep finds it."""
@@ -234,25 +168,6 @@ class Course:
             self.wait((row.retry_at - self.moment) / timedelta(minutes=1))
         self.sweep("sweeps.windows")
         self.work()
-
-    def sweep(self, actor: str) -> None:
-        """A sweep's turn comes."""
-        self.run(messages.build(actor))
-
-    def work(self) -> None:
-        """All queued messages are worked on."""
-        for _ in range(500):
-            if not self.shop.queue.messages:
-                return
-            self.run(self.shop.queue.messages.popleft())
-        raise AssertionError("the queue does not run empty")
-
-    def work_one(self, position: int) -> None:
-        """Any one of the queued messages is worked on: order means nothing."""
-        queue = self.shop.queue.messages
-        if queue:
-            queue.rotate(-(position % len(queue)))
-            self.run(queue.popleft())
 
     def lose(self, position: int) -> None:
         """A queued message vanishes."""
@@ -264,10 +179,6 @@ class Course:
         """A message from the past is delivered once more."""
         self.run(self.past[-1 - position % len(self.past)])
 
-    def wipe(self) -> None:
-        """FLUSHALL."""
-        self.shop.wipe_queue()
-
     def webhooks(self, how: str) -> None:
         """The events that nobody was told of yet arrive: in order, backwards, each twice, or only the newest."""
         new = self.news()
@@ -276,8 +187,7 @@ class Course:
 
     def tell(self, event: dict[str, Any], times: int = 1) -> None:
         """The front end takes a webhook, and a worker handles it."""
-        self.told.add(event["id"])
-        self.shop.deliver_event(event, times)
+        self.receive(event, times)
         self.work()
 
     # Stripe
@@ -297,22 +207,6 @@ class Course:
         with db.transaction():
             found: PaymentSession | None = PaymentSession.select().first()
         return found
-
-    def ledger(self) -> dict[str, Any]:
-        """What really happened at Stripe."""
-        found: dict[str, Any] = self.http.get(f"{self.shop.sandbox.url}/_sandbox/ledger", timeout=30).json()
-        return found
-
-    def news(self) -> list[dict[str, Any]]:
-        """The events that were not delivered, oldest first."""
-        url, found, after = f"{self.shop.sandbox.url}/v1/events", [], {}
-        while True:
-            query = {"limit": 100, **after}
-            body = self.http.get(url, params=query, headers={"Authorization": "Bearer sk_test_shop"}, timeout=30).json()
-            found += body["data"]
-            if not body["has_more"]:
-                return [event for event in reversed(found) if event["id"] not in self.told]
-            after = {"starting_after": found[-1]["id"]}
 
     # What must hold at every moment
 
@@ -544,31 +438,8 @@ A_GRANT_COMES_WHILE_THE_PAGE_IS_CLOSED = [
 @pytest.fixture
 def course(make_shop: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> Iterator[Course]:
     """The shop with its points of interruption laid."""
-    monkeypatch.setattr(HTTPClient, "INITIAL_DELAY", 0)  # the SDK's wait before it asks again
-    shop = make_shop(STRIPE_RATE_LIMIT="10000", PAYMENT_RETRY_LIMIT=str(LIMIT))
-    course = Course(shop)
-    monkeypatch.setattr(clock, "now", lambda: course.moment)
-    monkeypatch.setattr(SandboxClock, "now", lambda _: int(course.moment.timestamp()))
-    gateway, database = runtime.runtime().gateway, db.database.obj
-    ask, execute, send = gateway._ask, database.execute_sql, shop.queue.enqueue
-
-    def asking(*args: Any, **kwargs: Any) -> Any:
-        course.at("ask")
-        answer = ask(*args, **kwargs)
-        course.at("answer")
-        return answer
-
-    def executing(*args: Any, **kwargs: Any) -> Any:
-        course.at("statement")
-        return execute(*args, **kwargs)
-
-    def sending(message: Message[Any], *, delay: int | None = None) -> None:
-        course.at("send")
-        send(message, delay=delay)
-
-    monkeypatch.setattr(gateway, "_ask", asking)
-    monkeypatch.setattr(database, "execute_sql", executing)
-    monkeypatch.setattr(db, "_send", sending)
+    course = Course(make_shop(STRIPE_RATE_LIMIT="10000", PAYMENT_RETRY_LIMIT=str(LIMIT)))
+    lay(course, monkeypatch)
     yield course
     print("\n", dict(course.counts))  # noqa: T201 - what was exercised, for whoever runs with -s
 
@@ -587,7 +458,7 @@ def take_course(course: Course, window_minutes: int, steps: list[tuple[Any, ...]
 def test_a_course_that_went_wrong_once_keeps_the_rules(course: Course, steps: list[tuple[Any, ...]]) -> None:
     take_course(course, 1440, steps, "known")
 
-    assert course.counts["interrupted"] == 1, "it does not go its old way any more"
+    assert course.counts["interruptions"] == 1, "it does not go its old way any more"
 
 
 def test_every_course_of_a_failed_payment_keeps_the_rules(course: Course) -> None:
@@ -595,13 +466,8 @@ def test_every_course_of_a_failed_payment_keeps_the_rules(course: Course) -> Non
         take_course(course, *draw_course(number), number)
 
 
-def _seeds() -> list[int]:
-    first, runs = int(os.environ.get("SEED", "1")), int(os.environ.get("RUNS", "0"))
-    return list(range(first, first + -(-runs // CHUNK)))
-
-
-@pytest.mark.skipif("RUNS" not in os.environ, reason="make chaos runs these")
-@pytest.mark.parametrize("seed", _seeds())
+@at_length
+@pytest.mark.parametrize("seed", seeds())
 def test_every_course_of_a_failed_payment_keeps_the_rules_at_length(course: Course, seed: int) -> None:
-    for number in range(seed * CHUNK, seed * CHUNK + min(CHUNK, int(os.environ["RUNS"]))):
+    for number in range(seed * CHUNK, seed * CHUNK + runs_to_a_seed()):
         take_course(course, *draw_course(number), number)

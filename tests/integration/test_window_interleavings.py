@@ -7,25 +7,20 @@ the clock, which stands still between steps, and the broker. ``make chaos`` runs
 """
 
 import json
-import os
 import uuid
-from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-import requests
 from dramatiq import Message
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
-from stripe import HTTPClient
+from support.interruptions import Stage, Trap, at_length, lay, runs_to_a_seed, seeds
 
-from paywindow import clock, ids, messages
-from paywindow.actors import runtime
-from paywindow.errors import Transient
+from paywindow import ids, messages
 from paywindow.models import database as db
 from paywindow.models import snapshots
 from paywindow.models.database import transaction
@@ -44,16 +39,10 @@ from paywindow.models.tables import (
 )
 from paywindow.models.windows import OPEN
 from paywindow.published import session_key, window_key
-from paywindow.sandbox.clock import Clock as SandboxClock
 from paywindow.states import PAYABLE, Event, Kind, Status, answer, releases
 
-START = datetime(2026, 1, 31, 10, 30, 0, 250_000, tzinfo=UTC)
 SWEEPS = ("sweeps.attempts", "sweeps.inbox", "sweeps.outbox", "sweeps.refunds", "sweeps.windows")
 POLICIES = ("refund", "refund", "accept", "hold")
-#: As many as Dramatiq is configured to make; after that a message is a dead letter, and the rows must do.
-RETRIES = 3
-#: Runs to a seed.
-CHUNK = 100
 
 CARDS = {
     "pays": "4242424242424242",
@@ -76,19 +65,6 @@ TABLES = (
 TAKES_BACK = ("reopen", "submitted")
 
 
-class Killed(BaseException):
-    """SIGKILL: nothing of ours may catch it, transactions roll back, the message is not acknowledged."""
-
-
-@dataclass
-class Trap:
-    """What happens when an actor comes, for the ``after``-th time, to a point: it is killed, or something gets in between."""
-
-    point: str
-    after: int
-    between: tuple[Any, ...] | None
-
-
 @dataclass(frozen=True)
 class Charge:
     """A successful charge, and how its session stood at that moment."""
@@ -100,77 +76,25 @@ class Charge:
     deadline: datetime
 
 
-class World:
-    """The shop, with a clock that only moves when told to, and workers that can be interrupted anywhere."""
-
-    def __init__(self, shop: Any):
-        self.shop = shop
-        self.http = requests.Session()
-        self.counts: Counter[str] = Counter()
+class World(Stage):
+    """The shop, with all auctions, sessions and buyers."""
 
     def reset(self) -> None:
         """A new world."""
-        self.moment = START
-        self.trap: Trap | None = None
-        self.working = self.failed = self.without_webhooks = self.away = False
+        self.clear()
+        self.failed = self.without_webhooks = self.away = False
         self.policy = POLICIES[0]
         self.auctions: list[uuid.UUID] = []
         self.sessions: list[uuid.UUID] = []
         self.pages: list[str] = []
         self.commands: list[Message[Any]] = []
-        self.told: set[str] = set()
         self.charges: list[Charge] = []
-        self.shop.queue.messages.clear()
-        self.shop.state.flushall()
-        self.shop.control("reset")
         with transaction():
             # A fraction of the time that TRUNCATE takes; without triggers, or the audit trail would refuse.
             db.database.execute_sql("SET LOCAL session_replication_role = replica")
             for table in TABLES:
                 table.delete().execute()
             db.database.execute_sql("SELECT setseed(0.5)")  # waits have some randomness
-        self.counts["runs"] += 1
-
-    def now(self) -> datetime:
-        """Business time."""
-        return self.moment
-
-    # Working, and being interrupted
-
-    def execute(self, message: Message[Any]) -> None:
-        """Run a message as a worker does: killed, it is delivered again; failed, it is retried a few times."""
-        if message.actor_name == "receipts.render":
-            return  # a matter of its own, and slow
-        before, self.working = self.working, True
-        try:
-            self.shop.run(message)
-        except Killed:
-            self.counts["kills"] += 1
-            self.shop.queue.messages.append(message)
-        except Transient:
-            retries = message.options.get("retries", 0)
-            if retries < RETRIES:
-                self.shop.queue.messages.append(message.copy(options={"retries": retries + 1}))
-        finally:
-            self.working = before
-
-    def at(self, point: str) -> None:
-        """An actor has come to a point at which it can be interrupted."""
-        trap = self.trap
-        if not self.working or trap is None or trap.point != point:
-            return
-        trap.after -= 1
-        if trap.after >= 0:
-            return
-        self.trap = None
-        if trap.between is None:
-            raise Killed
-        self.counts["interruptions"] += 1
-        self.working = False
-        try:
-            self.act(*trap.between)
-        finally:
-            self.working = True
 
     def act(self, name: str, *arguments: Any, **named: Any) -> None:
         """Something happens; afterwards, what must always hold is checked."""
@@ -213,15 +137,9 @@ class World:
         created = datetime.fromtimestamp(int(self.moment.timestamp()), UTC)
         self.charges.append(Charge(result["charge"], session.id, session.auction_id, created, session.expires_at))
 
-    def ledger(self) -> dict[str, Any]:
-        """What really happened at Stripe."""
-        found: dict[str, Any] = self.http.get(f"{self.shop.sandbox.url}/_sandbox/ledger", timeout=30).json()
-        return found
-
     def wait(self, seconds: float) -> None:
         """Time passes."""
-        self.moment += timedelta(seconds=seconds)
-        self.shop.control("expire-due")
+        self.pass_time(timedelta(seconds=seconds))
 
     def approach(self, session: int, seconds: float) -> None:
         """Time passes until a moment near the deadline, or near the page's end."""
@@ -235,52 +153,11 @@ class World:
         if new and not self.without_webhooks:
             self.receive(new[event % len(new)], times)
 
-    def receive(self, event: dict[str, Any], times: int = 1) -> None:
-        """The front end takes a webhook."""
-        self.told.add(event["id"])
-        self.shop.deliver_event(event, times)
-
-    def news(self) -> list[dict[str, Any]]:
-        """The events that were not delivered, oldest first."""
-        url, found, after = f"{self.shop.sandbox.url}/v1/events", [], {}
-        while True:
-            answer = self.http.get(
-                url, params={"limit": 100, **after}, headers={"Authorization": "Bearer sk_test_shop"}
-            )
-            body = answer.json()
-            found += body["data"]
-            if not body["has_more"]:
-                return [event for event in reversed(found) if event["id"] not in self.told]
-            after = {"starting_after": found[-1]["id"]}
-
-    def sweep(self, actor: str) -> None:
-        """A sweep's turn comes."""
-        self.execute(messages.build(actor))
-
-    def work_one(self, position: int) -> None:
-        """Any of the queued messages is worked on."""
-        queue = self.shop.queue.messages
-        if queue:
-            queue.rotate(-(position % len(queue)))
-            self.execute(queue.popleft())
-
-    def work(self) -> None:
-        """All queued messages are worked on."""
-        for _ in range(1000):
-            if not self.shop.queue.messages:
-                return
-            self.execute(self.shop.queue.messages.popleft())
-        raise AssertionError("the queue does not run empty")
-
     def due(self, session: int, seconds: float) -> None:
         """Time passes until a moment near the deadline, and the sweep finds what is due."""
         self.approach(session, seconds)
         self.sweep("sweeps.windows")
         self.work()
-
-    def wipe(self) -> None:
-        """FLUSHALL."""
-        self.shop.wipe_queue()
 
     def command(self, kind: str, session: int, minutes: int) -> None:
         """The marketplace or an admin wants something."""
@@ -315,11 +192,11 @@ class World:
 
     def _command(self, message: Message[Any]) -> None:
         self.commands.append(message)
-        self.execute(message)
+        self.run(message)
 
     def repeat(self, command: int) -> None:
         """A client repeats a command under the same key."""
-        self.execute(self.commands[command % len(self.commands)])
+        self.run(self.commands[command % len(self.commands)])
 
     def outage(self, kind: str) -> None:
         """Stripe cannot be used until it comes back."""
@@ -339,7 +216,7 @@ class World:
 
     def interrupt(self, point: str, after: int, between: tuple[Any, ...] | None, during: tuple[Any, ...]) -> None:
         """While one thing happens, the actor that comes to a point is killed, or another thing gets in between."""
-        self.trap = Trap(point, after, between)
+        self.trap = Trap(point, after, None if between is None else lambda: self.act(*between))
         self.act(*during)
 
     # Checks
@@ -397,7 +274,7 @@ class World:
                 self.receive(event)
             for message in self.commands:
                 if self._outcome(message) is None:
-                    self.execute(message)
+                    self.run(message)
             for actor in SWEEPS:
                 self.sweep(actor)
             self.work()
@@ -548,14 +425,14 @@ class World:
 
     def _check_published(self, session: PaymentSession) -> None:
         if not self.shop.state.exists(session_key(session.id)):
-            self.execute(messages.publish_session(session.id))  # as the front end asks for after a wipe
+            self.run(messages.publish_session(session.id))  # as the front end asks for after a wipe
         with transaction():
             right = snapshots.snapshot(session, self.shop.settings)
         found = {
             key.decode(): value.decode() for key, value in self.shop.state.hgetall(session_key(session.id)).items()
         }
         assert found == {"v": str(session.version), **{key: str(value) for key, value in right.fields().items()}}
-        self.execute(messages.build("sweeps.window_mirror"))
+        self.run(messages.build("sweeps.window_mirror"))
         left = self.shop.state.pttl(window_key(session.id)) / 1000
         if right.closes_ms and session.expires_at > self.moment:
             assert abs(left - (session.expires_at - self.moment).total_seconds()) <= 5
@@ -670,31 +547,8 @@ def machine(world: World) -> type[RuleBasedStateMachine]:
 @pytest.fixture
 def world(make_shop: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     """The shop with its points of interruption laid."""
-    monkeypatch.setattr(HTTPClient, "INITIAL_DELAY", 0)  # the SDK's wait before it asks again
-    shop = make_shop(STRIPE_RATE_LIMIT="10000")
-    world = World(shop)
-    monkeypatch.setattr(clock, "now", world.now)
-    monkeypatch.setattr(SandboxClock, "now", lambda _: int(world.now().timestamp()))
-    gateway, database, send = runtime.runtime().gateway, db.database.obj, shop.queue.enqueue
-    ask, execute = gateway._ask, database.execute_sql
-
-    def asking(*args: Any, **kwargs: Any) -> Any:
-        world.at("ask")
-        answer = ask(*args, **kwargs)
-        world.at("answer")
-        return answer
-
-    def executing(*args: Any, **kwargs: Any) -> Any:
-        world.at("statement")
-        return execute(*args, **kwargs)
-
-    def sending(message: Message[Any], *, delay: int | None = None) -> None:
-        world.at("send")
-        send(message, delay=delay)
-
-    monkeypatch.setattr(gateway, "_ask", asking)
-    monkeypatch.setattr(database, "execute_sql", executing)
-    monkeypatch.setattr(db, "_send", sending)
+    world = World(make_shop(STRIPE_RATE_LIMIT="10000"))
+    lay(world, monkeypatch)
     yield world
     told = ("runs", "steps", "charges", "refunds", "given back", "held", "interruptions", "kills")
     print(", ".join(f"{world.counts[name]} {name}" for name in told))  # noqa: T201 - make chaos shows it
@@ -721,12 +575,7 @@ def test_any_order_of_events_keeps_the_money_rules(world: World) -> None:
     run(world, 100, derandomize=True)
 
 
-def _seeds() -> list[int]:
-    first, runs = int(os.environ.get("SEED", "1")), int(os.environ.get("RUNS", "0"))
-    return list(range(first, first + -(-runs // CHUNK)))
-
-
-@pytest.mark.skipif("RUNS" not in os.environ, reason="make chaos runs these")
-@pytest.mark.parametrize("number", _seeds())
+@at_length
+@pytest.mark.parametrize("number", seeds())
 def test_any_order_of_events_keeps_the_money_rules_at_length(world: World, number: int) -> None:
-    run(world, min(CHUNK, int(os.environ["RUNS"])), factory=seed(number)(machine(world)), print_blob=True)
+    run(world, runs_to_a_seed(), factory=seed(number)(machine(world)), print_blob=True)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from paywindow import messages, settings_document
+from paywindow import discrepancies, messages, settings_document
 from paywindow.actors.handlers import HANDLERS, nothing_to_do
 from paywindow.settings import Settings
 
@@ -121,3 +121,9 @@ def test_the_architecture_names_each_actor_with_its_queue() -> None:
 @pytest.mark.parametrize("page", PAGES, ids=_name)
 def test_no_page_names_a_path_of_somebodys_machine(page: Path) -> None:
     assert re.findall(r"(?:^|[\s`(\"'])(/(?:tmp|home|root|work|Users)/\S*)", page.read_text()) == []
+
+
+def test_the_reconciliation_page_has_the_table_of_discrepancies() -> None:
+    document = (DOCS / "reconciliation.md").read_text()
+
+    assert discrepancies.as_markdown() in document, "run: python -m paywindow.discrepancies"

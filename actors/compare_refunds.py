@@ -1,0 +1,94 @@
+"""Stripe's refunds against those in the books."""
+
+from typing import Any
+
+from paywindow.actors.comparing import Evidence, Ours, Suspicion, money, tell
+from paywindow.actors.handlers import HANDLERS
+from paywindow.actors.runtime import runtime
+from paywindow.models import attempts
+from paywindow.models.tables import Refund, Transaction
+
+KIND = "refund"
+_HANDLER = HANDLERS["refund.updated"]
+
+
+def key(refund: dict[str, Any]) -> str:
+    """What says that a refund was seen at Stripe."""
+    return str(refund["id"])
+
+
+def again(refund: dict[str, Any]) -> Evidence | None:
+    """The refund as it is now."""
+    found = runtime().gateway.find(KIND, refund["id"])
+    return None if found is None else Evidence(found)
+
+
+def one(row: Ours) -> Evidence | None:
+    """The refund of a row."""
+    return again({"id": row.stripe_id})
+
+
+def missing(row: Ours) -> Suspicion:
+    """The books have a refund, Stripe has not."""
+    return Suspicion("refund_missing_at_stripe", row.stripe_id, row.session_id, row.reads, "no such refund")
+
+
+def judge(evidence: list[Evidence]) -> list[tuple[Evidence, Suspicion]]:
+    """Compare refunds with the books, in the current transaction."""
+    ids = [each.found["id"] for each in evidence]
+    rows = Refund.select(Refund, Transaction).join(Transaction).where(Refund.stripe_refund_id.in_(ids))
+    booked = {row.stripe_refund_id: row for row in rows} if ids else {}
+    found = []
+    for each in evidence:
+        row = booked.get(each.found["id"])
+        suspicion = _unbooked(each.found) if row is None else _difference(each.found, row)
+        if suspicion is not None:
+            found.append((each, suspicion))
+    return found
+
+
+def _unbooked(refund: dict[str, Any]) -> Suspicion | None:
+    intent = refund.get("payment_intent")
+    if not isinstance(intent, str):
+        return None
+    attempt = attempts.of_payment_intent(intent)
+    if attempt is None:
+        return None  # another program's payment; or one that is not booked, which is told of the payment
+    return Suspicion(
+        "refund_not_booked",
+        refund["id"],
+        attempt.session_id,
+        "no such refund",
+        _theirs(refund),
+        lambda: tell(_HANDLER, refund),
+    )
+
+
+def _difference(refund: dict[str, Any], row: Refund) -> Suspicion | None:
+    session_id = row.transaction.session_id
+    if (row.amount_minor, row.currency) != (refund["amount"], refund["currency"].upper()):
+        return Suspicion("refund_differs", refund["id"], session_id, reads(row), _theirs(refund))
+    if row.status != refund["status"]:
+        return Suspicion(
+            "refund_status_differs",
+            refund["id"],
+            session_id,
+            reads(row),
+            _theirs(refund),
+            lambda: tell(_HANDLER, refund),
+        )
+    return None
+
+
+def _theirs(refund: dict[str, Any]) -> str:
+    return f"{money(refund['amount'], refund['currency'])}, {refund['status']}"
+
+
+def reads(row: Refund) -> str:
+    """A refund as the books have it."""
+    return f"{money(row.amount_minor, row.currency)}, {row.status}"
+
+
+def ours(row: Refund) -> Ours:
+    """A refund of the books that no list has shown."""
+    return Ours(str(row.stripe_refund_id), row.transaction.session_id, reads(row), str(row.id))
