@@ -1,13 +1,16 @@
 """Successful charges of Stripe's against the payments in the books."""
 
 import uuid
+from collections.abc import Callable
 from typing import Any
 
+from paywindow.actors import figures
 from paywindow.actors.comparing import Evidence, Ours, Suspicion, money, stands, tell
-from paywindow.actors.handlers import HANDLERS, charge_succeeded, checkout_completed, nothing_to_do
+from paywindow.actors.handlers import charge_succeeded, checkout_completed
 from paywindow.actors.runtime import runtime
 from paywindow.checkout import named_in
-from paywindow.models import attempts
+from paywindow.figures import read_figures
+from paywindow.models import attempts, shares
 from paywindow.models.reconciliations import named_session
 from paywindow.models.tables import CheckoutAttempt, PaymentSession, Refund, Transaction
 
@@ -88,8 +91,7 @@ def _differences(charge: dict[str, Any], row: Transaction) -> list[Suspicion]:
     session, subject = row.session, row.stripe_payment_intent_id
     found = []
 
-    def differ(code: str, ours: str, theirs: str, handler: Any = None) -> None:
-        mend = None if handler is None else (lambda: tell(handler, charge))
+    def differ(code: str, ours: str, theirs: str, mend: Callable[[], None] | None = None) -> None:
         found.append(Suspicion(code, subject, session.id, ours, theirs, mend))
 
     ours, theirs = money(row.amount_minor, row.currency), money(charge["amount"], charge["currency"])
@@ -98,13 +100,14 @@ def _differences(charge: dict[str, Any], row: Transaction) -> list[Suspicion]:
     elif row.amount_minor != charge["amount"]:
         differ("amount_differs", ours, theirs)
     if row.stripe_charge_id is None:
-        differ("charge_details_missing", f"{ours}, no charge", f"{theirs} by {charge['id']}", charge_succeeded)
+        added = f"{theirs} by {charge['id']}"
+        differ("charge_details_missing", f"{ours}, no charge", added, lambda: tell(charge_succeeded, charge))
     if row.settled_at is None and charge["amount_refunded"] < charge["amount"]:
         if _another_is_settled(row, session):
             differ("charged_twice", f"{ours} beside a settled payment; session {stands(session)}", f"{theirs} kept")
         elif session.hold_reason is None and _not_given_back(row):
             differ("payment_unaccounted", f"{ours}, not settled; session {stands(session)}", f"{theirs} kept")
-    _compare_fee(charge, row, differ)
+    _compare_figures(charge, row, differ)
     return found
 
 
@@ -128,16 +131,36 @@ def _not_given_back(row: Transaction) -> bool:
     return sum(refund.amount_minor for refund in under_way) < row.amount_minor
 
 
-def _compare_fee(charge: dict[str, Any], row: Transaction, differ: Any) -> None:
-    """Stripe's fee comes later, with ``charge.updated``; nothing is compared before Stripe tells it."""
-    handler, told = HANDLERS["charge.updated"], charge.get("balance_transaction")
-    if handler is nothing_to_do or not isinstance(told, dict):
+def _compare_figures(charge: dict[str, Any], row: Transaction, differ: Any) -> None:
+    """Stripe's fee and what it passed on to the seller; nothing is compared before Stripe tells it."""
+    told = read_figures(charge)
+    if told.stripe_fee is None or told.stripe_fee_currency is None:
         return
-    theirs = money(told["fee"], told["currency"])
+
+    def read() -> None:
+        figures.read(str(row.id))
+
+    theirs = money(told.stripe_fee, told.stripe_fee_currency)
     if row.stripe_fee_minor is None or row.stripe_fee_currency is None:
-        differ("fee_not_booked", "no fee", theirs, handler)
-    elif (row.stripe_fee_minor, row.stripe_fee_currency) != (told["fee"], told["currency"].upper()):
-        differ("fee_differs", money(row.stripe_fee_minor, row.stripe_fee_currency), theirs, handler)
+        differ("fee_not_booked", "no fee", theirs, read)
+        return
+    if (row.stripe_fee_minor, row.stripe_fee_currency) != (told.stripe_fee, told.stripe_fee_currency):
+        differ("fee_differs", money(row.stripe_fee_minor, row.stripe_fee_currency), theirs, read)
+    if row.destination_account is None or told.transfer_id is None:
+        return
+    ours = (row.transferred_minor, row.transfer_reversed_minor, row.platform_fee_minor, row.platform_fee_returned_minor)
+    moved = (told.transferred, told.transfer_reversed, told.application_fee or 0, told.application_fee_returned)
+    if ours != moved:
+        differ("share_differs", _share(ours, row.currency), _share(moved, row.currency), read)
+    elif row.settled_at is not None:
+        has, due = shares.parts(row, row.session).seller, shares.due(row)
+        if has < due:
+            differ("seller_short", f"{money(due, row.currency)} due", f"{money(has, row.currency)} with the seller")
+
+
+def _share(figures: tuple[int, int, int | None, int], currency: str) -> str:
+    sent, reversed_, fee, returned = (money(each or 0, currency) for each in figures)
+    return f"{sent} passed on, {reversed_} taken back; fee {fee}, {returned} given back"
 
 
 def reads(row: Transaction) -> str:

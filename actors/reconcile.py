@@ -21,7 +21,13 @@ from typing import Any
 from peewee import InterfaceError, OperationalError
 
 from paywindow import clock, metrics
-from paywindow.actors import compare_disputes, compare_pages, compare_payments, compare_refunds
+from paywindow.actors import (
+    compare_disputes,
+    compare_pages,
+    compare_payments,
+    compare_refunds,
+    compare_transfers,
+)
 from paywindow.actors.comparing import Evidence, Suspicion, is_held
 from paywindow.actors.event_walk import wanted
 from paywindow.actors.registry import actor
@@ -244,10 +250,12 @@ STAGES: dict[str, Callable[[Reconciliation], Step]] = {
     "pages": _theirs(compare_pages),
     "refunds": _theirs(compare_refunds),
     "disputes": _theirs(compare_disputes),
+    "transfers": _theirs(compare_transfers),
     "booked payments": _ours(compare_payments, reconciliations.unseen_payments),
     "booked pages": _ours(compare_pages, reconciliations.unseen_pages),
     "booked refunds": _ours(compare_refunds, reconciliations.unseen_refunds),
     "booked disputes": _ours(compare_disputes, reconciliations.unseen_disputes),
+    "booked transfers": _ours(compare_transfers, reconciliations.unseen_transfers),
 }
 FIRST_STAGE = "events"
 FIRST_DAILY_STAGE = "inbox"

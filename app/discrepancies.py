@@ -81,6 +81,32 @@ DISCREPANCIES: dict[str, Discrepancy] = {
         "Stripe's fee was recorded.",
         "Stripe's figure is what was taken; correct the row.",
     ),
+    "share_differs": Discrepancy(
+        "What Stripe passed on to the seller, took back, or kept as the platform's fee is not what the books say.",
+        "Stripe's figures were recorded; the seller's share follows from them.",
+        "Sums in the books are never lowered: look at the charge's transfer in Stripe's dashboard.",
+    ),
+    "seller_short": Discrepancy(
+        "A refund called the seller's share back, and then it failed: the seller has less than is due, and the "
+        "platform has it.",
+        None,
+        "Refund again, or send the seller the difference by a transfer in Stripe's dashboard.",
+    ),
+    "transfer_not_booked": Discrepancy(
+        "A seller was sent money for a payment, and the books have no such transfer.",
+        None,
+        "It was made by hand, or the database was restored: the seller may be sent the same share again. Reverse one of the two.",
+    ),
+    "transfer_missing_at_stripe": Discrepancy(
+        "The books have a share as sent to the seller, and Stripe does not know the transfer.",
+        None,
+        "Is this the right Stripe account and key? If so, the seller is owed the money: send it in Stripe's dashboard.",
+    ),
+    "transfer_differs": Discrepancy(
+        "A seller was sent, or gave back, another amount than the books say.",
+        None,
+        "Somebody reversed it by hand, or edited the row. Stripe's amount is what moved.",
+    ),
     "page_payable_though_closed": Discrepancy(
         "A Checkout page can still be paid although its session here is over or has another page.",
         "The page was expired at Stripe.",

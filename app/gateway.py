@@ -25,13 +25,14 @@ _BUSY = ("lock_timeout", "idempotency_key_in_use", "rate_limit")
 
 #: The version at which Stripe answers this SDK, and at which its webhook endpoint has to render events.
 API_VERSION: str = stripe.api_version
-# What is read together with an object: of a payment its charge, of a charge its fee.
+_FIGURES = ("balance_transaction", "application_fee", "transfer")
+# What is read together with an object: of a payment its charge, of a charge its fees and its transfer.
 _EXPANDED = {
     "checkout.session": ("payment_intent.latest_charge",),
-    "payment_intent": ("latest_charge.balance_transaction",),
-    "charge": ("balance_transaction",),
+    "payment_intent": tuple(f"latest_charge.{name}" for name in _FIGURES),
+    "charge": _FIGURES,
 }
-_EXPANDED_IN_LISTS = {"charge": ("balance_transaction",)}
+_EXPANDED_IN_LISTS = {"charge": _FIGURES}
 
 stripe.enable_telemetry = False
 
@@ -248,6 +249,7 @@ class Gateway:
             "charge": v1.charges,
             "refund": v1.refunds,
             "dispute": v1.disputes,
+            "transfer": v1.transfers,
         }
         return services[kind]
 

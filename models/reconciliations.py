@@ -17,6 +17,7 @@ from paywindow.models.tables import (
     ReconciliationFinding,
     ReconciliationSeen,
     Refund,
+    SellerMovement,
     StripeEvent,
     Transaction,
 )
@@ -188,6 +189,20 @@ def unseen_disputes(run: Reconciliation, limit: int) -> list[Dispute]:
     """The same of disputes."""
     query = Dispute.select(Dispute, Transaction).join(Transaction).where(*_in_time(Dispute.opened_at, run))
     return _unseen(query, Dispute, Dispute.stripe_dispute_id, run, limit)
+
+
+def unseen_transfers(run: Reconciliation, limit: int) -> list[SellerMovement]:
+    """The same of what was sent to sellers."""
+    query = (
+        SellerMovement.select(SellerMovement, Transaction)
+        .join(Transaction)
+        .where(
+            SellerMovement.kind == "transfer",
+            SellerMovement.status == "done",
+            *_in_time(SellerMovement.created_at, run),
+        )
+    )
+    return _unseen(query, SellerMovement, SellerMovement.stripe_transfer_id, run, limit)
 
 
 def _in_time(column: Any, run: Reconciliation) -> tuple[Any, Any]:

@@ -123,7 +123,7 @@ def parts(paid: Transaction, session: PaymentSession) -> Parts:
         kept = fee - paid.platform_fee_returned_minor
         seller = paid.transferred_minor - paid.transfer_reversed_minor - kept
         return Parts(refunded, disputed, left - seller, seller, seller)
-    seller = _due(paid, refunded + disputes.withdrawn(paid, ("seller",)))
+    seller = due(paid)
     sent = paid.transferred_minor - paid.transfer_reversed_minor
     return Parts(refunded, disputed, left - seller, seller, sent)
 
@@ -136,13 +136,20 @@ def owed(paid: Transaction, session: PaymentSession) -> int:
     if session.split == COLLECT:
         now = parts(paid, session)
         return now.seller - now.sent
-    refunded = counted_refunds(paid)
-    lost = _due(paid, refunded) - _due(paid, refunded + disputes.withdrawn(paid, ("seller",)))
+    lost = _share_without(paid, counted_refunds(paid)) - due(paid)
     returned = _sum(_done(paid, "transfer"))
     return _sum(_done(paid, "reversal")) - returned - lost
 
 
-def _due(paid: Transaction, gone: int) -> int:
+def due(paid: Transaction) -> int:
+    """What the seller is due of a payment as agreed, whatever Stripe has moved.
+
+    A refund is borne in proportion, and so is what banks took back where the policy leaves that to the seller.
+    """
+    return _share_without(paid, counted_refunds(paid) + disputes.withdrawn(paid, ("seller",)))
+
+
+def _share_without(paid: Transaction, gone: int) -> int:
     """The seller's share once ``gone`` of the amount went back to the buyer."""
     return split.seller_share(
         paid.amount_minor, paid.platform_fee_minor or 0, min(gone, paid.amount_minor), paid.currency

@@ -59,6 +59,7 @@ CREATE INDEX checkout_attempts_by_time ON checkout_attempts (created_at, id) WHE
 CREATE INDEX transactions_by_time ON transactions (processed_at, id) WHERE status <> 'failed';
 CREATE INDEX refunds_by_time ON refunds (created_at, id);
 CREATE INDEX disputes_by_time ON disputes (opened_at, id);
+CREATE INDEX seller_movements_by_time ON seller_movements (created_at, id);
 """
 
 

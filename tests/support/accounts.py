@@ -4,7 +4,8 @@ from collections import Counter
 from typing import Any
 
 from paywindow.models import database as db
-from paywindow.models.tables import Dispute, PaymentSession, Receipt, Refund, Transaction
+from paywindow.models import shares
+from paywindow.models.tables import ConnectedAccount, Dispute, PaymentSession, Receipt, Refund, Transaction
 
 #: Money that has left, or is leaving, as Stripe counts it in ``amount_refunded``.
 GIVEN_BACK = ("pending", "requires_action", "succeeded")
@@ -24,8 +25,10 @@ def compare(shop: Any, ledger: dict[str, Any]) -> Counter[str]:
     _compare_disputes(ledger["disputes"], disputes)
     held = _compare_totals(charges, payments, refunds, sessions)
     _compare_receipts(payments, refunds, receipts)
-    _check_auctions(payments, refunds, sessions)
-    return Counter(charges=len(charges), refunds=len(ledger["refunds"]), disputes=len(disputes), held=held)
+    _check_auctions(payments, sessions)
+    shared = _compare_balances(ledger, payments, disputes, sessions)
+    counted = {"charges": len(charges), "refunds": len(ledger["refunds"]), "disputes": len(disputes)}
+    return Counter(counted | {"held": held, "shares": shared})
 
 
 def _compare_charges(charges: dict[str, dict[str, Any]], payments: list[Transaction]) -> None:
@@ -92,12 +95,58 @@ def _compare_receipts(payments: list[Transaction], refunds: list[Refund], receip
     assert due.items() <= notes.items(), "a refund has no credit note"
 
 
-def _check_auctions(payments: list[Transaction], refunds: list[Refund], sessions: dict[Any, Any]) -> None:
-    """Nobody pays for an auction that somebody else has paid for, unless an operator is to decide."""
+def _check_auctions(payments: list[Transaction], sessions: dict[Any, Any]) -> None:
+    """An auction belongs to one payment, whatever else came in."""
     kept = Counter(
         sessions[row.session_id].auction_id
         for row in payments
         if row.settled_at is not None and sessions[row.session_id].released_at is None
     )
     assert all(count == 1 for count in kept.values()), "an auction is settled twice"
-    del refunds
+
+
+def _compare_balances(
+    ledger: dict[str, Any], payments: list[Transaction], disputes: list[Dispute], sessions: dict[Any, Any]
+) -> int:
+    """What the books say that the platform and each seller have is what they have at Stripe, in every currency.
+
+    Of each payment: amount = refunded + taken back by banks + platform's fee + seller's payout, and no payout is negative. The
+    platform has its fee less Stripe's and what banks took back.
+    """
+    platform, sellers, shared = Counter(), {}, 0  # type: ignore[var-annotated]
+    with db.transaction():
+        by_hand = {row.transaction_id for row in Refund.select().where(Refund.made_by == "stripe")}
+        accounts = {row.maker_id: row.stripe_account_id for row in ConnectedAccount.select()}
+        for row in payments:
+            session = sessions[row.session_id]
+            parts = shares.parts(row, session)
+            assert parts.refunded + parts.disputed + parts.platform_fee + parts.seller == row.amount_minor
+            assert parts.seller >= 0, f"{row.stripe_charge_id}: the seller is to pay {-parts.seller}"
+            if row.id not in by_hand:
+                assert parts.platform_fee + parts.disputed >= 0, (
+                    f"{row.stripe_charge_id}: a refund was left to the platform"
+                )
+            platform[row.currency] += row.amount_minor - parts.refunded - parts.sent
+            platform[row.stripe_fee_currency] -= row.stripe_fee_minor
+            if session.split is not None:
+                shared += 1
+                account = row.destination_account or accounts.get(session.maker_id)
+                sellers.setdefault(account, Counter())[row.currency] += parts.sent
+                if row.settled_at is not None and account is not None:
+                    assert parts.sent == parts.seller, f"{row.stripe_charge_id}: {parts.seller} due, {parts.sent} sent"
+    for dispute in disputes:
+        if dispute.balance_currency:
+            platform[dispute.balance_currency] += dispute.net_minor
+    assert _without_zeros(platform) == _without_zeros(_upper(ledger["balance"])), "the platform's balance"
+    for account in ledger["accounts"]:
+        mine = _without_zeros(sellers.get(account["id"], {}))
+        assert mine == _without_zeros(_upper(account["balance"])), f"the balance of {account['id']}"
+    return shared
+
+
+def _upper(balance: dict[str, int]) -> dict[str, int]:
+    return {currency.upper(): amount for currency, amount in balance.items()}
+
+
+def _without_zeros(balance: dict[str, int]) -> dict[str, int]:
+    return {currency: amount for currency, amount in balance.items() if amount}
