@@ -51,6 +51,8 @@ def _next(identifier: uuid.UUID, outbox_id: int | None) -> SellerMovement | None
         paid = _locked(identifier)
         session = paid.session
         if session.split is None or (session.split == shares.COLLECT and paid.settled_at is None):
+            # Nothing is due yet; a settlement asks for this again.
+            shares.look_again(paid.id, None)
             outbox.done(outbox_id)
             return None
         if (refused := _refused_lately(paid)) is not None:

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from dramatiq import Message
-from support.accounts import compare
+from support.accounts import compare, lacks_funds
 from support.interruptions import CHUNK, START, Stage, Trap, at_length, lay, runs_to_a_seed, seeds
 
 from paywindow import ids, jsons, messages
@@ -320,6 +320,8 @@ class Course(Stage):
             refunds = Refund.select().where(Refund.status == "claimed")
             paid = list(Transaction.select(Transaction, PaymentSession).join(PaymentSession))
             ready = {row.maker_id for row in ConnectedAccount.select() if sellers.can_receive(row)}
+            shares_due = [row for row in paid if row.share_due_at is not None and row.session.maker_id in ready]
+            ledger = self.ledger() if shares_due else {}
             unanswered = Operation.select().where(Operation.outcome.is_null())
             return [
                 *((row.actor, row.next_send_at) for row in follow_ups),
@@ -327,7 +329,7 @@ class Course(Stage):
                 *((f"attempt {row.number}: {row.last_error}", row.next_try_at) for row in claimed),
                 *((f"refund: {row.last_error}", row.next_try_at) for row in refunds),
                 *(("figures", row.figures_due_at) for row in paid if row.figures_due_at is not None),
-                *(("share", row.share_due_at) for row in paid if row.share_due_at and row.session.maker_id in ready),
+                *(("share", row.share_due_at) for row in shares_due if not lacks_funds(row, row.session, ledger)),
                 *((row.kind, None) for row in unanswered),
             ]
 

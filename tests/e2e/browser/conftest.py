@@ -36,9 +36,9 @@ PHONE = {"width": 390, "height": 844}
 _PATIENCE_MS = 60_000
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(require_program: Callable[[str], str]) -> Iterator[Browser]:
-    """Debian's Chromium."""
+    """Debian's Chromium. Ended with the module: while it lives, no test of the same process can run an event loop."""
     program = require_program("chromium")
     expect.set_options(timeout=_PATIENCE_MS)
     with sync_playwright() as playwright:
