@@ -9,9 +9,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-# wkhtmltopdf prints receipts; the tests look at them, buy in a browser, and type what the documentation says.
+# wkhtmltopdf prints receipts; the tests look at them, buy in a browser, type what the documentation says, and have
+# alerts fire.
 PACKAGES := wkhtmltopdf fontconfig fonts-dejavu-core fonts-liberation fonts-noto-ui-core fonts-ipafont-gothic
-TEST_PACKAGES := $(PACKAGES) poppler-utils chromium curl jq
+TEST_PACKAGES := $(PACKAGES) poppler-utils chromium curl jq prometheus prometheus-alertmanager
 
 # More arguments for the tool behind a target: make test ARGS="-k settle", make lock ARGS=--upgrade
 ARGS ?=

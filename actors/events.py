@@ -10,8 +10,9 @@ Session is read, and the handler runs again with the answer.
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 
-from paywindow import clock, jsons
+from paywindow import clock, jsons, metrics
 from paywindow.actors.event_context import Context, NotYet
 from paywindow.actors.handlers import HANDLERS
 from paywindow.actors.payment import AskStripe
@@ -20,7 +21,7 @@ from paywindow.actors.runtime import runtime
 from paywindow.checkout import Checkout, read_checkout
 from paywindow.errors import Permanent, StripeUnavailable
 from paywindow.models import inbox
-from paywindow.models.database import savepoint, transaction
+from paywindow.models.database import after_commit, savepoint, transaction
 from paywindow.models.tables import StripeEvent
 
 #: How often an event that came before its time is looked at again, if nothing wakes it.
@@ -81,9 +82,17 @@ def _run(row: StripeEvent, known: dict[str, Checkout]) -> str | None:
     except Exception as error:
         # Not swallowed: it is on the row, counted towards parking, and the sweep runs the handler again.
         inbox.failed(row, f"{type(error).__name__}: {error}", at)
+        after_commit(metrics.EVENT_FAILURES.inc)
     else:
         inbox.handled(row, verdict, at)
+        after_commit(partial(_count, verdict, at - row.stripe_created_at))
     return None
+
+
+def _count(verdict: str, lag: timedelta) -> None:
+    metrics.EVENTS_HANDLED.labels(verdict).inc()
+    # Stripe's clock and ours differ a little, and its seconds are whole.
+    metrics.WEBHOOK_LAG.observe(max(lag.total_seconds(), 0))
 
 
 def _verdict(row: StripeEvent, context: Context) -> str:

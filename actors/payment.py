@@ -6,13 +6,15 @@ money rules (docs/architecture.md) are here; a second run finds the PaymentInten
 
 import uuid
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
-from paywindow import jsons
+from paywindow import jsons, metrics
 from paywindow.actors.runtime import runtime
 from paywindow.checkout import Checkout
 from paywindow.errors import PaywindowError, Permanent
 from paywindow.models import analytics, attempts, inbox, moves, outbox, refund_claims, refunds, shares
+from paywindow.models.database import after_commit
 from paywindow.models.moves import Cause
 from paywindow.models.snapshots import current_attempt
 from paywindow.models.tables import CheckoutAttempt, PaymentSession, Transaction
@@ -88,6 +90,7 @@ def settle(session: PaymentSession, row: Transaction, at: datetime) -> None:
         # An operator may have accepted less than was asked.
         row.platform_fee_minor = min(session.platform_fee_minor, row.amount_minor)
     row.save(only=[Transaction.settled_at, Transaction.platform_fee_minor])
+    after_commit(partial(metrics.MONEY_TAKEN.labels(row.currency).inc, row.amount_minor))
     analytics.track(analytics.CHECKOUT_COMPLETED, session, at)
     outbox.follow_up("receipts.issue", at, transaction_id=str(row.id))
     if session.split == shares.COLLECT:

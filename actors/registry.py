@@ -17,6 +17,7 @@ _MODULES = (
     "disputes",
     "event_walk",
     "events",
+    "measure",
     "methods",
     "figures",
     "notifications",

@@ -10,7 +10,7 @@ from datetime import timedelta
 from paywindow import clock, metrics
 from paywindow.actors.registry import actor
 from paywindow.actors.runtime import runtime
-from paywindow.models import attempts, inbox, moves, operations, outbox, refund_claims, shares, windows
+from paywindow.models import attempts, inbox, operations, outbox, refund_claims, shares, windows
 from paywindow.models.database import transaction
 from paywindow.published import DRIFT_TOLERANCE
 
@@ -55,13 +55,10 @@ def sweep_operations() -> None:
 
 @actor("sweeps.refunds")
 def sweep_refunds() -> None:
-    """Go on with refunds whose answer is not recorded, as many as the share of calls allows; and count the open holds."""
+    """Go on with refunds whose answer is not recorded, as many as the share of calls allows."""
     at = clock.now()
     with transaction():
         waiting = refund_claims.count_due(at, BATCH)
-        holds = moves.count_holds()
-    for reason, count in holds.items():
-        metrics.HOLDS.labels(reason).set(count)
     allowed = runtime().budget.claim_for_sweep(waiting) if waiting else 0
     if allowed:
         with transaction():

@@ -18,6 +18,7 @@ from paywindow.broker import SOCKET_TIMEOUT_SECONDS, make_broker
 from paywindow.embedded.processes import die_with_parent
 from paywindow.heartbeats import Heart
 from paywindow.metrics_server import ServeMetrics
+from paywindow.queue_metrics import CountMessages
 from paywindow.receipts import renderer
 from paywindow.settings import Role, Settings, secret
 
@@ -87,6 +88,8 @@ class SignOfLife(Middleware):
 
 settings = Settings.load(Role.WORKER)
 logs.configure(settings.log_level, "worker")
-broker = make_broker(secret(settings.redis_url), Watchdog(), EndRenderers(), SignOfLife(settings), ServeMetrics())
+broker = make_broker(
+    secret(settings.redis_url), Watchdog(), EndRenderers(), SignOfLife(settings), CountMessages(), ServeMetrics()
+)
 runtime.start(settings, broker)
 registry.declare(broker)

@@ -5,6 +5,7 @@ the truth, so most dead letters tell of work that a sweep has long done again; t
 """
 
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,7 +14,7 @@ from typing import Any
 import redis
 from dramatiq import Message
 
-from paywindow.messages import Queue
+from paywindow.messages import QUEUED_AT, Queue
 
 NAMESPACE = "dramatiq"
 
@@ -78,6 +79,7 @@ class DeadLetters:
         message = Message.decode(data)
         for leftover in ("retries", "traceback", "requeue_timestamp", "eta"):
             message.options.pop(leftover, None)
+        message.options[QUEUED_AT] = int(time.time() * 1000)
         queue = f"{NAMESPACE}:{letter.queue}"
         revived = message.copy(queue_name=letter.queue).encode()
         keys = [_xq(letter.queue), f"{_xq(letter.queue)}.msgs", queue, f"{queue}.msgs"]

@@ -5,15 +5,19 @@ Every call takes what it needs as arguments, returns plain dictionaries, and rai
 """
 
 import logging
-from collections.abc import Callable, Iterator
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import Any
+from urllib.parse import urlsplit
 
 import stripe
 from stripe import RequestsClient, StripeClient
 
+from paywindow import metrics
 from paywindow.errors import StripeRefused, StripeUnavailable
 
 logger = logging.getLogger(__name__)
@@ -36,6 +40,42 @@ _EXPANDED_IN_LISTS = {"charge": _FIGURES}
 
 stripe.enable_telemetry = False
 
+_ID = re.compile(r"/(?=[^/]*[0-9A-Z])(?!v\d/)[^/]+")
+
+
+class _CountingClient(RequestsClient):
+    """The SDK's HTTP client, counting each request that it really makes."""
+
+    def request(  # type: ignore[override] # as in RequestsClient itself
+        self, method: str, url: str, headers: Mapping[str, str] | None, post_data: Any = None
+    ) -> tuple[bytes, int, Mapping[str, str]]:
+        """See :meth:`stripe.HTTPClient.request`; whatever ends it is counted."""
+        started, status = time.perf_counter(), None
+        try:
+            answer = super().request(method, url, headers, post_data)
+            status = answer[1]
+            return answer
+        finally:
+            _count(f"{method.upper()} {_template(url)}", status, time.perf_counter() - started)
+
+
+def _template(url: str) -> str:
+    """The path with ``{id}`` for each id: unlike the names of Stripe's resources, they have digits or capitals in them."""
+    return _ID.sub("/{id}", urlsplit(url).path)
+
+
+def _count(endpoint: str, status: int | None, seconds: float) -> None:
+    metrics.STRIPE_REQUESTS.labels(endpoint, "none" if status is None else str(status)).inc()
+    metrics.STRIPE_SECONDS.labels(endpoint).observe(seconds)
+    if status is None:
+        metrics.STRIPE_FAILURES.labels("unreachable").inc()
+    elif status == 429:
+        metrics.STRIPE_FAILURES.labels("rate_limited").inc()
+    elif status in (401, 403):
+        metrics.STRIPE_FAILURES.labels("unauthorized").inc()
+    elif status >= 500:
+        metrics.STRIPE_FAILURES.labels("server_error").inc()
+
 
 class Gateway:
     """Calls to one Stripe account.
@@ -51,7 +91,7 @@ class Gateway:
         self._client = StripeClient(
             secret_key,
             base_addresses={"api": api_base},
-            http_client=RequestsClient(timeout=timeout_seconds),
+            http_client=_CountingClient(timeout=timeout_seconds),
             max_network_retries=NETWORK_RETRIES,
         )
 

@@ -12,6 +12,10 @@ from typing import Any
 
 from dramatiq import Message
 
+#: The option of a message that says when it was put into the queue where it now lies, in Unix milliseconds; without it, that
+#: was when it was made (``message_timestamp``).
+QUEUED_AT = "queued_at"
+
 
 class Queue(StrEnum):
     """A class of work. A process serves the queues of its role (see :data:`ROLES`), so that none waits for another."""
@@ -83,6 +87,7 @@ ACTORS: dict[str, Queue] = {
     "sweeps.stripe_events": Queue.SWEEPS,
     "sweeps.reconciliation": Queue.SWEEPS,
     "sweeps.sellers": Queue.SWEEPS,
+    "sweeps.measure": Queue.SWEEPS,
 }
 
 

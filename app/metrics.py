@@ -1,13 +1,25 @@
-"""Metrics that the actors keep. Names follow https://prometheus.io/docs/practices/naming/; no ids in labels."""
+"""What the workers count. Names follow https://prometheus.io/docs/practices/naming/; no ids in labels.
 
-from collections.abc import Iterator
+Every metric of the product, those of the front end and the scheduler too, is listed in ``docs/metrics.md``, which
+:mod:`paywindow.cli.metrics_document` makes from the code. Labels take values from fixed sets, and those that are known
+beforehand start at 0, because a counter that appears with its first event shows no increase to Prometheus.
+"""
 
 from prometheus_client import Counter, Gauge, Histogram
-from prometheus_client.core import GaugeMetricFamily
-from prometheus_client.registry import Collector
 
-from paywindow.dead_letters import DeadLetters
+from paywindow.states import HELD, HELD_EXCEPT, TABLE
 
+SESSION_MOVES = Counter(
+    "payments_checkout_session_moves",
+    "Moves of payment sessions, by what happened and by the status that came of it. A payment's success rate is the part of "
+    "`completed` in `completed` and `failed`.",
+    ["event", "status"],
+)
+MONEY_TAKEN = Counter(
+    "payments_money_taken_minor_units",
+    "Money of payments that settled their session, in the currency's minor units (cents; whole yen), by ISO 4217 code.",
+    ["currency"],
+)
 WINDOW_LATENESS = Histogram(
     "payments_window_close_lateness_seconds",
     "How long after its deadline a payment window was closed.",
@@ -25,19 +37,43 @@ WINDOW_REPAIRS = Counter("payments_window_mirror_repaired", "Remaining times in 
 REFUNDS = Counter(
     "payments_refunds", "Refunds that came to a status; one that is made, and fails later, counts in both.", ["status"]
 )
-HOLDS = Gauge(
-    "payments_holds_open",
-    "Payment sessions that are held for an operator, by reason.",
-    ["reason"],
-    multiprocess_mode="mostrecent",
-)
 DISPUTES = Counter(
     "payments_disputes",
     "What was learned of disputes, by their status: each status of a dispute counts once.",
     ["status"],
 )
 DISPUTE_FEES = Counter(
-    "payments_dispute_fees_minor", "What disputes cost beside their amount, in minor units.", ["currency"]
+    "payments_dispute_fees_minor_units", "What disputes cost beside their amount, in minor units.", ["currency"]
+)
+WEBHOOK_LAG = Histogram(
+    "payments_webhook_lag_seconds",
+    "From the moment that Stripe made an event, in its whole seconds, until a worker had handled it.",
+    buckets=(1, 2, 5, 10, 30, 60, 120, 300, 900, 3600, 21600, 86400),
+)
+EVENTS_HANDLED = Counter(
+    "payments_webhook_events_handled",
+    "Events whose handling ended, by verdict: applied, nothing (nothing to do), foreign (not ours), unknown_type.",
+    ["verdict"],
+)
+EVENT_FAILURES = Counter(
+    "payments_webhook_event_failures", "Tries to handle an event that failed; tried again, and parked after too many."
+)
+STRIPE_REQUESTS = Counter(
+    "payments_stripe_requests",
+    "HTTP requests to Stripe, the SDK's repeats included, by endpoint and status; `none`: no answer came.",
+    ["endpoint", "status"],
+)
+STRIPE_SECONDS = Histogram(
+    "payments_stripe_request_seconds",
+    "How long an HTTP request to Stripe took, answered or not, by endpoint.",
+    ["endpoint"],
+    buckets=(0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 2, 5, 10, 20),
+)
+STRIPE_FAILURES = Counter(
+    "payments_stripe_failures",
+    "HTTP requests to Stripe that failed whatever they asked for: rate_limited (429), unreachable (no answer), "
+    "server_error (5xx), unauthorized (401, 403).",
+    ["reason"],
 )
 RENDER_SECONDS = Histogram(
     "payments_receipt_render_seconds",
@@ -72,8 +108,6 @@ RECONCILIATION_FINISHED = Gauge(
     "When the books were last compared with Stripe to the end.",
     multiprocess_mode="mostrecent",
 )
-
-
 SPLIT_AMOUNT = Counter(
     "payments_minor_units",
     "Money of payments whose figures are known, in minor units: amount = platform + seller; stripe_fee is the platform's, in "
@@ -81,16 +115,22 @@ SPLIT_AMOUNT = Counter(
     ["part", "currency"],
 )
 
-
-class DeadLetterCollector(Collector):
-    """Counts the dead letters when Prometheus asks; the scheduler serves it."""
-
-    def __init__(self, letters: DeadLetters):
-        self._letters = letters
-
-    def collect(self) -> Iterator[GaugeMetricFamily]:
-        """One gauge, by queue."""
-        family = GaugeMetricFamily("payments_dead_letters", "Messages whose actor failed for good.", labels=["queue"])
-        for queue, count in self._letters.count().items():
-            family.add_metric([queue], count)
-        yield family
+for _event, _answer in [
+    *((event, answer) for (event, _), answer in [*TABLE.items(), *HELD_EXCEPT.items()]),
+    *HELD.items(),
+]:
+    if _answer.status is not None:
+        SESSION_MOVES.labels(_event.value, _answer.status.value)
+for _kind in ("receipt", "statement", "credit_note"):
+    RENDER_SECONDS.labels(_kind)
+for _counter, _values in (
+    (RETRY_ATTEMPTS, ("timer", "request")),
+    (REFUNDS, ("held", "pending", "requires_action", "succeeded", "failed", "canceled")),
+    (DISPUTES, ("needs_response", "under_review", "won", "lost")),
+    (EVENTS_HANDLED, ("applied", "nothing", "foreign", "unknown_type")),
+    (STRIPE_FAILURES, ("rate_limited", "unreachable", "server_error", "unauthorized")),
+    (RENDER_FAILURES, ("timeout", "failed")),
+    (STORE_FAILURES, ("unavailable", "refused")),
+):
+    for _value in _values:
+        _counter.labels(_value)

@@ -19,7 +19,8 @@ from typing import Any
 
 import redis
 
-from paywindow import clock, jsons
+from paywindow import clock, jsons, measurements
+from paywindow.measurements import Measurement
 
 #: The channel that names each entry as it is written.
 WAKE = "pw:wake"
@@ -188,6 +189,10 @@ class Publisher:
     def reply(self, reply_id: uuid.UUID, outcome: Outcome) -> None:
         """Publish the answer to a query."""
         self._publish(reply_key(reply_id), outcome.encode(), REPLY_SECONDS)
+
+    def measurement(self, measurement: Measurement) -> None:
+        """Leave what was measured in Postgres for the schedulers' metrics."""
+        measurements.publish(self._redis, measurement)
 
     def _publish(self, key: str, text: str, seconds: int) -> None:
         self._entry(keys=[key], args=[text, seconds, WAKE])

@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from math import ceil
@@ -39,10 +39,11 @@ class Send(Protocol):
 
 
 class _AfterCommit(threading.local):
-    """What the current thread's transaction wants sent once it has committed."""
+    """What the current thread's transaction wants sent and done once it has committed."""
 
     def __init__(self) -> None:
         self.messages: list[tuple[Message[Any], int | None]] = []
+        self.actions: list[Callable[[], None]] = []
 
 
 _after_commit = _AfterCommit()
@@ -89,13 +90,16 @@ def transaction() -> Iterator[None]:
     The messages only make follow-ups prompt: their outbox rows are committed, so a failure to send is logged and left to
     the sweep. Transactions do not nest: a caller that is already in one would commit at a moment it does not expect.
     """
-    _after_commit.messages = []
+    _after_commit.messages, _after_commit.actions = [], []
     with database.connection_context():
         if database.transaction_depth() != 0:
             raise RuntimeError("a transaction is already open on this thread")
         with database.atomic():
             yield
     messages, _after_commit.messages = _after_commit.messages, []
+    actions, _after_commit.actions = _after_commit.actions, []
+    for action in actions:
+        action()
     for message, delay in messages:
         _send_now(message, delay)
 
@@ -103,12 +107,13 @@ def transaction() -> Iterator[None]:
 @contextmanager
 def savepoint() -> Iterator[None]:
     """A part of the current transaction that can fail alone: its rows and its messages go together."""
-    kept = len(_after_commit.messages)
+    kept, kept_actions = len(_after_commit.messages), len(_after_commit.actions)
     try:
         with database.atomic():
             yield
     except BaseException:
         del _after_commit.messages[kept:]
+        del _after_commit.actions[kept_actions:]
         raise
 
 
@@ -116,6 +121,14 @@ def send_after_commit(message: Message[Any], delay: timedelta = timedelta()) -> 
     """Enqueue ``message`` once the current transaction has committed, to run after ``delay``; dropped if it rolls back."""
     milliseconds = ceil(delay / timedelta(milliseconds=1))
     _after_commit.messages.append((message, milliseconds or None))
+
+
+def after_commit(action: Callable[[], None]) -> None:
+    """Run ``action`` once the current transaction has committed; forgotten if it rolls back.
+
+    For counting, in this process's memory, what has really happened: it must not fail, and a crash loses it.
+    """
+    _after_commit.actions.append(action)
 
 
 def _send_now(message: Message[Any], delay: int | None) -> None:

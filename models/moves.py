@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from peewee import fn
-
+from paywindow import metrics
 from paywindow.errors import Problem, Transient
 from paywindow.models import notifications, outbox
-from paywindow.models.database import database
+from paywindow.models.database import after_commit, database
 from paywindow.models.tables import PaymentSession, Transition
-from paywindow.states import HOLD_REASONS, Answer, Event, Kind, Status, answer, releases
+from paywindow.states import Answer, Event, Kind, Status, answer, releases
 
 
 class Stale(Transient):
@@ -58,15 +57,6 @@ def unreleased_of(auction_id: uuid.UUID) -> PaymentSession | None:
     return found
 
 
-def count_holds() -> dict[str, int]:
-    """How many sessions are held, by reason; reasons without any are there with 0."""
-    counts = dict.fromkeys(sorted(HOLD_REASONS), 0)
-    query = PaymentSession.select(PaymentSession.hold_reason, fn.COUNT(PaymentSession.id))
-    held = query.where(PaymentSession.hold_reason.is_null(False)).group_by(PaymentSession.hold_reason)
-    found: Any = held.tuples()  # pairs; the stubs only know rows
-    return counts | dict(found)
-
-
 def check(session: PaymentSession, event: Event) -> Answer:
     """The table's answer without applying it. Raises :class:`Problem` when it refuses."""
     found = answer(event, Status(session.status), held=session.hold_reason is not None)
@@ -106,6 +96,8 @@ def apply(session: PaymentSession, event: Event, cause: Cause, **changes: Any) -
     ).execute()
     notifications.announce_move(session, found, cause.at, released=released)
     outbox.follow_up("publish.session", cause.at, session_id=str(session.id))
+    if found.status is not None:
+        after_commit(metrics.SESSION_MOVES.labels(event.value, found.status.value).inc)
     return found
 
 

@@ -16,6 +16,8 @@ DEFAULT_MINUTES = 1440
 LEASE = timedelta(seconds=30)
 _FIRST_BACKOFF = timedelta(seconds=2)
 _LONGEST_BACKOFF = timedelta(minutes=2)
+#: A window whose moment has come is due again at most so much later, whether it is claimed or Stripe could not be asked.
+LONGEST_POSTPONEMENT = max(LEASE, _LONGEST_BACKOFF) + timedelta(seconds=5)
 
 #: Sessions whose window a sweep looks after; the partial index payment_sessions_due has the same condition.
 OPEN = (

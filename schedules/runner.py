@@ -11,12 +11,17 @@ import uuid
 from collections.abc import Sequence
 
 import redis
+from prometheus_client import Gauge
 
 from paywindow.messages import build
 from paywindow.schedules.table import TABLE, Periodic
 
 logger = logging.getLogger(__name__)
 
+HEARTBEAT = Gauge(
+    "payments_scheduler_heartbeat_timestamp_seconds",
+    "When this scheduler last went through its table, by the real clock; 0 before the first time.",
+)
 NAMESPACE = "dramatiq"
 RESTING_SECONDS = 0.2
 
@@ -52,6 +57,7 @@ class Scheduler:
         while not self._stopping.wait(RESTING_SECONDS):
             try:
                 self.tick()
+                HEARTBEAT.set_to_current_time()
             except redis.RedisError:
                 logger.warning("no tick: Redis cannot be reached", exc_info=True)
 

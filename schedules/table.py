@@ -22,4 +22,5 @@ TABLE: tuple[Periodic, ...] = (
     Periodic("sweeps.stripe_events", 30),
     Periodic("sweeps.reconciliation", 30),
     Periodic("sweeps.sellers", 30),
+    Periodic("sweeps.measure", 10),
 )

@@ -83,16 +83,18 @@ def scheduler() -> None:
     import redis
     from prometheus_client import REGISTRY
 
-    from paywindow import logs, metrics, metrics_server
+    from paywindow import logs, metrics_server
     from paywindow.cli.connections import open_redis
-    from paywindow.dead_letters import DeadLetters
     from paywindow.heartbeats import beating
+    from paywindow.measurements import MeasurementCollector
+    from paywindow.queue_gauges import QueueCollector, impatient
     from paywindow.schedules.runner import Scheduler
 
     settings = Settings.load(Role.SCHEDULER)
     logs.configure(settings.log_level, "scheduler")
     client = redis.Redis.from_url(secret(settings.redis_url), socket_timeout=5, socket_connect_timeout=5)
-    REGISTRY.register(metrics.DeadLetterCollector(DeadLetters(client)))
+    REGISTRY.register(QueueCollector(impatient(secret(settings.redis_url))))
+    REGISTRY.register(MeasurementCollector(impatient(settings.state_url)))
     metrics_server.serve(settings)
     runner = Scheduler(client)
     for signum in (signal.SIGTERM, signal.SIGINT):

@@ -12,6 +12,7 @@ from paywindow.front import (
     health,
     makers,
     methods,
+    metrics,
     middleware,
     openapi,
     operations,
@@ -31,7 +32,7 @@ _STATIC = Path(__file__).parent / "static"
 
 def build(settings: Settings) -> web.Application:
     """The application for settings that were loaded for the role ``front``. Connects to Redis when it is started."""
-    app = web.Application(middlewares=[middleware.request_ids, middleware.problems])
+    app = web.Application(middlewares=[middleware.request_ids, metrics.count_requests, middleware.problems])
     app[FRONT] = context.make(settings)
     app.add_routes(_routes())
     if settings.receipt_url_secret is not None:

@@ -12,6 +12,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from paywindow.enqueue import Enqueuer
+from paywindow.front import metrics
 from paywindow.front.feed import Feed
 from paywindow.front.snapshots import SnapshotReader
 from paywindow.front.urls import AllowList
@@ -74,6 +75,8 @@ def make(settings: Settings) -> Front:
     state = redis.asyncio.Redis.from_pool(pool)
     enqueuer, waiter = Enqueuer(broker), Waiter(state)
     snapshots = SnapshotReader(state, waiter, enqueuer, seconds=settings.front_wait_seconds)
+    for index, _ in enumerate(settings.stripe_webhook_secret):
+        metrics.WEBHOOKS_ACCEPTED.labels(str(index))
     return Front(
         settings=settings,
         broker=broker,

@@ -10,18 +10,15 @@ import time
 from typing import Any
 
 from aiohttp import web
-from prometheus_client import Counter
 
 from paywindow import clock, messages, webhook_signature
 from paywindow.errors import Problem
-from paywindow.front import bodies
+from paywindow.front import bodies, metrics
 from paywindow.front.answers import json_response
 from paywindow.front.context import FRONT, Front
 from paywindow.webhook_signature import InvalidSignature
 
 log = logging.getLogger(__name__)
-
-REJECTED = Counter("payments_webhook_rejected", "Webhook requests that were refused, by reason.", ["reason"])
 
 _EVENT_ID = re.compile(r"evt_[A-Za-z0-9_]{1,251}")
 _MAX_TYPE_CHARACTERS = 255
@@ -32,7 +29,7 @@ async def receive(request: web.Request) -> web.Response:
     front = request.app[FRONT]
     try:
         body = await bodies.read(request, limit=front.settings.webhook_max_body_bytes)
-        _verify(front, request, body)
+        secret = _verify(front, request, body)
         _check_outline(body)
     except InvalidSignature as error:
         _rejected(error.reason)
@@ -41,11 +38,12 @@ async def receive(request: web.Request) -> web.Response:
         _rejected(problem.code)
         raise
     await front.enqueuer.enqueue(messages.receive_event(body.decode(), clock.now()))
+    metrics.WEBHOOKS_ACCEPTED.labels(str(secret)).inc()
     return json_response({"received": True})
 
 
-def _verify(front: Front, request: web.Request, body: bytes) -> None:
-    webhook_signature.verify(
+def _verify(front: Front, request: web.Request, body: bytes) -> int:
+    return webhook_signature.verify(
         body,
         request.headers.get(webhook_signature.HEADER),
         front.webhook_secrets,
@@ -79,5 +77,5 @@ def _outline(event: Any) -> dict[str, bool]:
 
 
 def _rejected(reason: str) -> None:
-    REJECTED.labels(reason=reason).inc()
+    metrics.WEBHOOKS_REJECTED.labels(reason).inc()
     log.warning("webhook refused: %s", reason)

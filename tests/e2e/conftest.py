@@ -11,7 +11,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -295,23 +295,36 @@ class Installation:
 
 
 @pytest.fixture(scope="session")
-def _installation(
+def open_installation(
     tmp_path_factory: pytest.TempPathFactory, require_program: Callable[[str], str]
+) -> Callable[..., AbstractContextManager[Installation]]:
+    """Starts an installation of one's own; further settings as keyword arguments."""
+
+    @contextmanager
+    def installation(**settings: str) -> Iterator[Installation]:
+        folder = tmp_path_factory.mktemp("installation")
+        gate = RendererGate(folder / "bin", require_program("wkhtmltopdf"))
+        # Nothing of the developer's own settings: a real key in the environment must not end up in a test.
+        clock_file = folder / "clock"
+        environment = {
+            "PATH": f"{gate.folder}:{os.environ['PATH']}",
+            "HOME": str(folder),
+            "LANG": "C.UTF-8",
+            clock.CLOCK_FILE_VARIABLE: str(clock_file),
+        }
+        with running_stack(folder / "stack", {**environment, **settings}) as stack:
+            yield Installation(stack, gate, clock_file)
+        shutil.rmtree(folder)
+
+    return installation
+
+
+@pytest.fixture(scope="session")
+def _installation(
+    open_installation: Callable[..., AbstractContextManager[Installation]],
 ) -> Iterator[Installation]:
-    folder = tmp_path_factory.mktemp("installation")
-    gate = RendererGate(folder / "bin", require_program("wkhtmltopdf"))
-    # Nothing of the developer's own settings: a real key in the environment must not end up in a test.
-    clock_file = folder / "clock"
-    environment = {
-        "PATH": f"{gate.folder}:{os.environ['PATH']}",
-        "HOME": str(folder),
-        "LANG": "C.UTF-8",
-        "PAYMENT_SAVE_METHODS": "true",
-        clock.CLOCK_FILE_VARIABLE: str(clock_file),
-    }
-    with running_stack(folder / "stack", environment) as stack:
-        yield Installation(stack, gate, clock_file)
-    shutil.rmtree(folder)
+    with open_installation(PAYMENT_SAVE_METHODS="true") as installation:
+        yield installation
 
 
 @pytest.fixture

@@ -128,6 +128,12 @@ def _due(shop: Shop) -> Message[Any]:
     return build("window.due", session_id=str(_overdue(shop).id))
 
 
+@case("sweeps.measure")
+def _measure(shop: Shop) -> Message[Any]:
+    shop.open_session()
+    return build("sweeps.measure")
+
+
 @case("operations.find")
 def _find(shop: Shop) -> Message[Any]:
     shop.create(key="order-1")

@@ -10,8 +10,8 @@ from paywindow import messages
 from paywindow.actors.runtime import runtime
 from paywindow.cli import app
 from paywindow.dead_letters import DeadLetters
-from paywindow.metrics import DeadLetterCollector
 from paywindow.models.tables import PaymentSession
+from paywindow.queue_gauges import QueueCollector
 
 
 @pytest.fixture
@@ -133,12 +133,11 @@ def test_an_unknown_id_is_an_error(dead, command):
     assert "There is no dead letter" in result.stderr
 
 
-def test_the_metric_counts_them_by_queue(create, letters):
-    [family] = DeadLetterCollector(letters).collect()
+def test_the_metric_counts_them_by_queue(create, workers):
+    families = {family.name: family for family in QueueCollector(workers.broker.client).collect()}
 
-    counted = {sample.labels["queue"]: sample.value for sample in family.samples}
+    counted = {sample.labels["queue"]: sample.value for sample in families["payments_dead_letters"].samples}
 
-    assert family.name == "payments_dead_letters"
     assert counted == {queue.value: float(queue == "interactive") for queue in messages.Queue}
 
 

@@ -6,7 +6,6 @@ import pytest
 
 from paywindow import clock
 from paywindow.models import database as db
-from paywindow.models import moves
 from paywindow.models.tables import Notification, PaymentSession, Receipt
 
 if TYPE_CHECKING:
@@ -203,14 +202,3 @@ def test_a_session_that_nobody_knows_is_not_found(shop: Shop) -> None:
     )
 
     assert outcome["status"] == 404
-
-
-def test_open_holds_are_counted_by_reason(shop: Shop) -> None:
-    late(shop)
-    mismatched(shop)
-
-    with db.transaction():
-        counts = moves.count_holds()
-
-    assert {reason: count for reason, count in counts.items() if count} == {"paid_late_held": 1, "paid_mismatched": 1}
-    assert set(counts) == {"paid_late_held", "paid_mismatched", "refund_blocked", "refund_failed"}
