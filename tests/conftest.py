@@ -17,8 +17,21 @@ import redis
 
 from paywindow.embedded import EmbeddedPostgres, EmbeddedRedis, EmbeddedUnavailableError
 
+#: Modules that take a minute and more: begun first, so that no process is left alone with one of them at the end.
+_LONG = (
+    "test_api_document",
+    "test_commands",
+    "test_accounting_property",
+    "test_retry_property",
+    "test_window_interleavings",
+)
 _TEMPLATE = "migrated"
 _database_numbers = itertools.count(1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest."""
+    items.sort(key=lambda item: item.path.stem not in _LONG)
 
 
 def _unavailable(reason: str) -> NoReturn:

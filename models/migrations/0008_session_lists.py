@@ -3,6 +3,7 @@
 from typing import Any
 
 INDEXES = """
+DROP INDEX payment_sessions_held;
 CREATE INDEX payment_sessions_listed ON payment_sessions (created_at, id);
 CREATE INDEX payment_sessions_listed_by_status ON payment_sessions (status, created_at, id);
 CREATE INDEX payment_sessions_listed_by_maker ON payment_sessions (maker_id, created_at, id) WHERE maker_id IS NOT NULL;
@@ -11,6 +12,6 @@ CREATE INDEX payment_sessions_listed_held ON payment_sessions (created_at, id) W
 
 
 def up(migrator: Any, db: Any) -> None:
-    """Create them; auctions and buyers have theirs."""
+    """Create them; auctions and buyers have theirs. The last one takes the place of the one by the reason of a hold."""
     del migrator
     db.execute_sql(INDEXES)

@@ -32,7 +32,7 @@ async def test_configured_addresses_need_no_body(make_front: Any, workers: Any, 
     waiting = asyncio.create_task(front.post(PATH, headers=shop))
     message = await workers.take("sellers.link")
     assert message.kwargs["request"]["refresh_url"] == URLS["refreshUrl"]
-    workers.answer(message, 409, {"code": "x", "status": 409})
+    workers.answer(message, 409, {"code": "idempotency_key_reused", "status": 409})
     assert (await waiting).status == 409
 
 
