@@ -14,7 +14,7 @@ from paywindow import clock
 from paywindow.actors.registry import actor
 from paywindow.actors.runtime import runtime
 from paywindow.checkout import transfer_group
-from paywindow.errors import StripeRefused, Transient
+from paywindow.errors import StripeRefused, StripeUnavailable, Transient
 from paywindow.models import moves, outbox, shares
 from paywindow.models.database import transaction
 from paywindow.models.tables import SellerMovement, Transaction
@@ -92,11 +92,10 @@ def _move(movement: SellerMovement) -> str:
         paid: Transaction = Transaction.get_by_id(movement.transaction_id)
     group = transfer_group(str(paid.session_id))
     if clock.now() - movement.first_called_at > KEY_AGE_LIMIT:
-        made = gateway.transfers_of(group) if movement.kind == "transfer" else gateway.reversals_of(_reversed(movement))
-        for found in made:
-            if (found.get("metadata") or {}).get(_MOVEMENT) == str(movement.id):
-                return str(found["id"])
-        raise StripeRefused("Stripe has no trace of this movement", code="movement_never_arrived")
+        made = _find(movement, group)
+        if made is None:
+            raise StripeRefused("Stripe has no trace of this movement", code="movement_never_arrived")
+        return made
     params: dict[str, Any] = {"amount": movement.amount_minor, "metadata": {_MOVEMENT: str(movement.id)}}
     if movement.kind == "reversal":
         return str(gateway.reverse_transfer(_reversed(movement), params, movement.idempotency_key)["id"])
@@ -110,6 +109,23 @@ def _move(movement: SellerMovement) -> str:
     # Else it goes out a second time, after a refund that failed: a charge is the source of no more than its amount, and
     # what was taken back lies in the platform's balance.
     return str(gateway.create_transfer(params, movement.idempotency_key)["id"])
+
+
+def _find(movement: SellerMovement, group: str) -> str | None:
+    """Look for a movement whose outcome stayed unknown.
+
+    Raises :class:`StripeUnavailable` also when Stripe refuses to list them: that says nothing about this one, and another
+    movement in its place could send the money twice.
+    """
+    gateway = runtime().gateway
+    try:
+        made = gateway.transfers_of(group) if movement.kind == "transfer" else gateway.reversals_of(_reversed(movement))
+        for found in made:
+            if (found.get("metadata") or {}).get(_MOVEMENT) == str(movement.id):
+                return str(found["id"])
+    except StripeRefused as refusal:
+        raise StripeUnavailable(f"Stripe does not let the seller's movements be listed: {refusal}") from refusal
+    return None
 
 
 def _reversed(movement: SellerMovement) -> str:

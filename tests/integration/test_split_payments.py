@@ -9,7 +9,7 @@ import pytest
 
 from paywindow import ids, jsons, messages
 from paywindow.actors.runtime import runtime
-from paywindow.errors import StripeUnavailable
+from paywindow.errors import StripeRefused, StripeUnavailable
 from paywindow.messages import build
 from paywindow.models import shares
 from paywindow.models.tables import Outbox, PaymentSession, Receipt, SellerMovement, Transaction
@@ -378,6 +378,36 @@ def test_killed_between_stripes_answer_and_the_commit_a_transfer_is_found_again(
     assert len(collecting.ledger()["transfers"]) == 1
     (paid,) = collecting.rows(Transaction)
     assert paid.transferred_minor == AMOUNT - FEE
+
+
+def test_a_transfer_that_may_not_be_looked_up_is_not_taken_for_one_that_never_arrived(
+    collecting: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sell(collecting)
+    open_account(collecting)
+
+    def killed(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    def forbidden(*_: Any) -> Any:
+        raise StripeRefused("The provided key does not have the required permissions.", status=403)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shares, "finish", killed)
+        with pytest.raises(KeyboardInterrupt):
+            settle_up(collecting)
+    collecting.pass_time(hours=25)
+    with monkeypatch.context() as patch:
+        patch.setattr(runtime().gateway, "transfers_of", forbidden)
+        with pytest.raises(StripeUnavailable):
+            settle_up(collecting)
+    assert movements(collecting) == [("transfer", "claimed", AMOUNT - FEE)]
+
+    collecting.pass_time(hours=7)
+    settle_up(collecting)
+
+    assert movements(collecting) == [("transfer", "done", AMOUNT - FEE)]
+    assert len(collecting.ledger()["transfers"]) == 1
 
 
 def test_a_restricted_account_waits_and_is_tried_again(collecting: Shop) -> None:
