@@ -96,9 +96,13 @@ def _refund(session: PaymentSession, cause: Cause) -> None:
     moves.apply(session, Event.RESOLVE_REFUND, cause, **_OVER, **told, due_at=cause.at, due_tries=0)
     for refund in _blocked(session):
         refund_claims.end(refund, "failed", refund.failure_reason, refund.last_error, cause.at)
+        # A part may have been given back in Stripe's dashboard meanwhile.
+        amount = min(refund.amount_minor, refunds.left(refund.transaction))
+        if amount == 0:
+            continue
         refund_claims.claim(
             refund.transaction,
-            refund.amount_minor,
+            amount,
             cause.at,
             made_by=cause.who,
             why=cause.why,

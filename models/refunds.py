@@ -55,8 +55,12 @@ def refunded(paid: Transaction) -> int:
 
 
 def left(paid: Transaction) -> int:
-    """How much of a transaction may still be refunded: what is neither given back nor on its way, in minor units."""
-    return int(paid.amount_minor) - _sum(paid, *RESERVED)
+    """How much of a transaction may still be refunded: what is neither given back nor on its way, in minor units.
+
+    Never below zero, though both together may be more than was paid until Stripe refuses one: a refund that was claimed here, and
+    one that its dashboard made first.
+    """
+    return max(int(paid.amount_minor) - _sum(paid, *RESERVED), 0)
 
 
 def of_session(session: PaymentSession) -> list[Refund]:

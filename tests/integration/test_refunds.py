@@ -312,6 +312,23 @@ def test_the_dashboard_may_be_faster_and_the_books_say_so(shop: Shop) -> None:
     assert notes(shop) == [27550]
 
 
+def test_when_the_dashboard_is_faster_than_a_refund_under_way_nothing_is_left_rather_than_less(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = paid(shop)
+    with monkeypatch.context() as patched:
+        patched.setattr(runtime.runtime().gateway, "create_refund", unreachable)
+        with pytest.raises(StripeUnavailable):
+            shop.refund(session)
+    (row,) = shop.transactions(session)
+    shop.control("refunds", payment_intent=row.stripe_payment_intent_id, amount=10000)
+    shop.deliver()
+
+    outcome = shop.refund(session)
+
+    assert (outcome["status"], outcome["body"]["code"], outcome["body"]["left"]) == (409, "already_refunded", 0)
+
+
 def test_a_refund_that_names_a_row_of_ours_but_another_amount_is_one_of_its_own(shop: Shop) -> None:
     session, operation = paid(shop), uuid.uuid4()
     shop.fault("refuse_connection", path_prefix="/v1/refunds", times=2)
@@ -450,6 +467,10 @@ def refuses(code: str) -> Callable[..., Any]:
     return refuse
 
 
+def unreachable(*_: Any) -> Any:
+    raise StripeUnavailable("nobody answers")
+
+
 @pytest.mark.parametrize("code", ["charge_disputed", "balance_insufficient"])
 @pytest.mark.parametrize("decision", ["accept", "refund"])
 def test_a_refund_that_is_blocked_is_held_for_an_operator(
@@ -472,6 +493,26 @@ def test_a_refund_that_is_blocked_is_held_for_an_operator(
     expected = ["canceled"] if decision == "accept" else ["failed", "succeeded"]
     assert [row.status for row in shop.refunds(session)] == expected
     assert [row["amount"] for row in shop.ledger()["refunds"]] == ([] if decision == "accept" else [10000])
+
+
+@pytest.mark.parametrize("elsewhere", [10000, 27550])
+def test_a_blocked_refund_is_tried_again_for_what_is_left(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, elsewhere: int
+) -> None:
+    session = paid(shop)
+    with monkeypatch.context() as patched:
+        patched.setattr(runtime.runtime().gateway, "create_refund", refuses("balance_insufficient"))
+        shop.refund(session)
+    (row,) = shop.transactions(session)
+    shop.control("refunds", payment_intent=row.stripe_payment_intent_id, amount=elsewhere)
+    shop.deliver()
+
+    assert shop.resolve(session, "refund")["status"] == 200
+    shop.deliver()
+
+    assert sum(each["amount"] for each in shop.ledger()["refunds"]) == 27550
+    assert status(shop, session) == "refunded"
+    assert {each.status for each in shop.refunds(session)} == {"failed", "succeeded"}
 
 
 def test_a_disputed_payment_cannot_be_refunded_and_nothing_is_held_for_asking(shop: Shop) -> None:
