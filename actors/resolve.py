@@ -2,9 +2,10 @@
 
 ``payment.resolve`` (an admin's command): ``accept`` keeps the money, ``refund`` gives it back. Accepting settles the oldest held
 payment, receipt and all: any status -> completed, unless the auction has another session, the sale was called off, or the
-session is paid already; further payments go back, since one is enough. A hold for a refund that Stripe would not make ends with
-the refund called off (accept) or tried again under a new key (refund). Timers run again. Stripe is called by ``refunds.make``
-alone. A second run finds the outcome and repeats it.
+session is paid already; further payments go back, since one is enough. Keeping money whose refund had set the auction free takes
+the auction back, if it is not taken. A hold for a refund that Stripe would not make ends with the refund called off (accept) or
+tried again under a new key (refund). Timers run again. Stripe is called by ``refunds.make`` alone. A second run finds the outcome
+and repeats it.
 """
 
 import uuid
@@ -72,7 +73,7 @@ def _accept(session: PaymentSession, cause: Cause) -> None:
         if held:
             detail = "Another payment settled the session; this money can only be refunded."
             raise Problem("already_paid", detail, sessionId=str(session.id))
-        moves.apply(session, Event.RESOLVE_ACCEPT, cause, **_OVER)
+        moves.apply(session, Event.RESOLVE_ACCEPT, cause, **_OVER, **_auction_kept(session, blocked))
     elif not held:
         raise Problem("nothing_paid", "Nothing of the held money is left.", sessionId=str(session.id))
     else:
@@ -125,6 +126,20 @@ def _held(session: PaymentSession, blocked: list[Refund]) -> list[Transaction]:
     called_off = {row.transaction_id: row.transaction for row in blocked if row.transaction.settled_at is None}
     found = {row.id: row for row in refunds.unsettled(session)} | called_off
     return sorted(found.values(), key=lambda row: (row.created_at, row.id))
+
+
+def _auction_kept(session: PaymentSession, blocked: list[Refund]) -> dict[str, Any]:
+    """An auction that a refund had set free is its session's again when that refund fell through and the money is kept.
+
+    Raises :class:`Problem` when it has another session by now.
+    """
+    paid = refunds.settled(session)
+    if session.released_at is None or paid is None:
+        return {}
+    if refunds.left(paid) == 0 and not any(refund.transaction_id == paid.id for refund in blocked):
+        return {}
+    _check_auction(session)
+    return {"released_at": None}
 
 
 def _check_auction(session: PaymentSession) -> None:

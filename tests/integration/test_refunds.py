@@ -457,6 +457,29 @@ def test_a_refund_that_fails_after_the_auction_was_set_free_is_held(shop: Shop) 
     assert shop.session(session.id).hold_reason == "refund_failed"
 
 
+@pytest.mark.parametrize("taken", [False, True])
+def test_money_that_came_back_is_kept_only_if_the_auction_is_still_free(shop: Shop, taken: bool) -> None:
+    session = paid(shop, FAILS_LATER)
+    shop.refund(session, release_auction=True)
+    shop.deliver()
+    following = paid(shop, auction_id=str(session.auction_id)) if taken else None
+    shop.control("refunds/settle")
+    shop.deliver()
+
+    outcome = shop.resolve(session, "accept")
+
+    if following is None:
+        assert outcome["status"] == 200
+        assert shop.session(session.id).released_at is None
+        again = shop.create(shop.request(auction_id=str(session.auction_id)))
+        assert (again["status"], again["body"]["code"]) == (409, "auction_taken")
+    else:
+        assert (outcome["status"], outcome["body"]["code"]) == (409, "auction_taken")
+        assert outcome["body"]["sessionId"] == str(following.id)
+        assert shop.session(session.id).hold_reason == "refund_failed"
+        assert shop.resolve(session, "refund")["status"] == 200
+
+
 # What Stripe will not do now
 
 
