@@ -5,7 +5,7 @@ account again*: what they carry may be older than what is known, and their order
 platform's own, matched by the charge; they say *read the figures again*.
 """
 
-from paywindow.actors.event_context import APPLIED, FOREIGN, Context, NotYet
+from paywindow.actors.event_context import APPLIED, FOREIGN, NOTHING, Context, NotYet
 from paywindow.models import attempts, outbox, sellers
 from paywindow.models.tables import Transaction
 
@@ -27,9 +27,11 @@ def charge_updated(context: Context) -> str:
         return FOREIGN
     row = Transaction.get_or_none(Transaction.stripe_payment_intent_id == intent, Transaction.status != "failed")
     if row is None:
-        if attempts.of_payment_intent(intent) is not None:
-            raise NotYet("its payment is not recorded yet")
-        return FOREIGN
+        if attempts.of_payment_intent(intent) is None:
+            return FOREIGN
+        if context.subject.get("status") == "failed":
+            return NOTHING  # a declined card: there may never be a payment to wait for
+        raise NotYet("its payment is not recorded yet")
     return _read_figures(row, context)
 
 

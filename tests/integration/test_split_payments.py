@@ -265,6 +265,18 @@ def test_figures_that_are_read_late_change_nothing(split: Shop, monkeypatch: pyt
     assert fees(split, session) == after
 
 
+def test_news_of_a_declined_charge_does_not_wait_for_a_payment(split: Shop) -> None:
+    open_account(split)
+    session = split.open_session(maker_id=MAKER)
+    split.pay(session, "4000000000000002")
+    split.deliver()
+    declined = split.event("charge.failed")
+    split.deliver_event({**declined, "id": "evt_updated", "type": "charge.updated"})
+    split.work()
+
+    assert split.verdicts()["charge.updated"] == "nothing"
+
+
 # Collected payments
 
 
