@@ -3,8 +3,8 @@
 ``sellers.link`` (the marketplace's command): opens the maker's account, once, and mints an onboarding link, each time. The row
 with the frozen parameters is committed before ``POST /v1/accounts`` is called under the maker's own key; a second run replays
 the call, or finds the account. ``POST /v1/account_links`` has the command's key; a command with an outcome keeps its link.
-``sellers.refresh`` (outbox of an account's event, or of its opening) reads the account from Stripe and records what it says; a
-second run reads again. ``sellers.find`` answers the front end.
+``sellers.refresh`` (outbox of an account's event, of a link to it, or of a share that waits for it) reads the account from Stripe
+and records what it says; a second run reads again. ``sellers.find`` answers the front end.
 """
 
 import uuid
@@ -68,6 +68,8 @@ def link(operation_id: str, client: str, fingerprint: str, request: dict[str, An
                 "onboarding": {"url": found["url"], "expiresAt": isoformat(moment(found["expires_at"]))},
             }
             operations.finish(row, 201 if is_new else 200, body, clock.now())
+            if not is_new:  # a new account is read as soon as it is opened
+                outbox.follow_up("sellers.refresh", clock.now(), maker_id=str(maker_id))
 
 
 @actor("sellers.refresh")

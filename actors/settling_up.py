@@ -63,8 +63,12 @@ def _next(identifier: uuid.UUID, outbox_id: int | None) -> SellerMovement | None
         if movement is not None and movement.kind == "transfer" and paid.stripe_charge_id is None:
             raise Transient("the charge that a transfer is paid from is not recorded yet")
         if movement is None:
-            even = shares.owed(paid, session) == 0
-            shares.look_again(paid.id, None if even else at + shares.LOOK_AGAIN)
+            owed = shares.owed(paid, session)
+            shares.look_again(paid.id, None if owed == 0 else at + shares.LOOK_AGAIN)
+            if owed > 0:
+                # As far as is known the seller cannot receive it. The event that says otherwise may have been lost, and events of
+                # connected accounts are not in the platform's list: the account is read, which wakes its shares.
+                outbox.follow_up("sellers.refresh", at, maker_id=str(session.maker_id))
             outbox.done(outbox_id)
         else:
             shares.look_again(paid.id, at + shares.LEASE)

@@ -280,6 +280,30 @@ def test_news_of_a_declined_charge_does_not_wait_for_a_payment(split: Shop) -> N
 # Collected payments
 
 
+def test_an_account_whose_event_was_lost_is_read_again_while_a_share_waits_for_it(collecting: Shop) -> None:
+    account = open_account(collecting, ready=False)
+    sell(collecting)
+    collecting.control(f"accounts/{account}/onboard")  # no event comes, and the platform's list has none of accounts
+    settle_up(collecting)
+    assert movements(collecting) == []
+
+    collecting.pass_time(days=1)
+    settle_up(collecting)
+    settle_up(collecting)
+
+    assert movements(collecting) == [("transfer", "done", AMOUNT - FEE)]
+
+
+def test_a_maker_who_asks_for_another_link_has_the_account_read_again(split: Shop) -> None:
+    account = open_account(split, ready=False)
+    split.control(f"accounts/{account}/onboard")  # no event comes
+    assert split.create(split.request(maker_id=MAKER))["body"]["code"] == "seller_not_ready"
+
+    open_account(split, ready=False)
+
+    assert split.create(split.request(maker_id=MAKER))["status"] == 201
+
+
 def test_a_collected_payment_is_sent_once_the_account_is_ready(collecting: Shop) -> None:
     account = open_account(collecting, ready=False)
     session = sell(collecting)
