@@ -4,12 +4,13 @@ import pytest
 from prometheus_client import REGISTRY
 
 from paywindow import clock
+from paywindow.actors import compare_transfers, runtime
 from paywindow.actors import reconcile as actor
-from paywindow.actors import runtime
+from paywindow.actors.comparing import Evidence
 from paywindow.messages import build
 from paywindow.models import database, inbox, reconciliations
 from paywindow.models.reconciliations import LOOK_BACK, SCHEDULE
-from paywindow.models.tables import Reconciliation, ReconciliationFinding, Transaction
+from paywindow.models.tables import Reconciliation, ReconciliationFinding, SellerMovement, Transaction
 
 
 @pytest.fixture
@@ -190,6 +191,22 @@ def test_what_the_books_have_beyond_stripes_lists_is_found_by_time(shop, untold,
         plan = execute(f"EXPLAIN {sql}", params).fetchall()
 
     assert index in str(plan)
+
+
+def test_movements_are_found_by_their_transfer(shop, monkeypatch):
+    statements = []
+    with database.transaction():
+        execute = database.database.obj.execute_sql
+        with monkeypatch.context() as patched:
+            patched.setattr(
+                database.database.obj, "execute_sql", lambda *query: (statements.append(query), execute(*query))[1]
+            )
+            compare_transfers.judge([Evidence({"id": "tr_1"})])
+            compare_transfers.reads(SellerMovement(stripe_transfer_id="tr_1", amount_minor=1, currency="USD"))
+        execute("SET LOCAL enable_seqscan = off")
+        plans = [execute(f"EXPLAIN {sql}", params).fetchall() for sql, params in statements]
+
+    assert ["seller_movements_by_transfer" in str(plan) for plan in plans] == [True, True]
 
 
 def test_before_the_first_sale_nothing_is_compared(shop):
