@@ -34,7 +34,7 @@ DISCREPANCIES: dict[str, Discrepancy] = {
     "event_parked": Discrepancy(
         "An event arrived, and handling it failed so often that it was set aside.",
         None,
-        "Its error is in `stripe_events.last_error`; once the cause is mended, clear `parked_at` and it is tried again.",
+        "`paywindow events show` tells its error; once the cause is mended, `paywindow events replay` handles it again.",
     ),
     "payment_not_booked": Discrepancy(
         "Stripe took the money, and the books have no such payment.",
