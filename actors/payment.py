@@ -17,7 +17,7 @@ from paywindow.models import analytics, attempts, inbox, moves, outbox, refund_c
 from paywindow.models.database import after_commit
 from paywindow.models.moves import Cause
 from paywindow.models.snapshots import current_attempt
-from paywindow.models.tables import CheckoutAttempt, PaymentSession, Transaction
+from paywindow.models.tables import CheckoutAttempt, PaymentSession, Refund, Transaction
 from paywindow.states import PAYABLE, Answer, Event, Kind, Status
 
 _CLEARED = {"failure_code": None, "failure_message": None, "retry_at": None}
@@ -95,6 +95,12 @@ def settle(session: PaymentSession, row: Transaction, at: datetime) -> None:
     outbox.follow_up("receipts.issue", at, transaction_id=str(row.id))
     if session.split == shares.COLLECT:
         shares.settle_up_later(row, session, at)
+
+
+def issue_credit_notes(row: Transaction, at: datetime) -> None:
+    """What was given back of a payment before it settled anything, in Stripe's dashboard, has no credit note yet."""
+    for refund in Refund.select().where(Refund.transaction == row.id, Refund.status == "succeeded"):
+        outbox.follow_up("receipts.issue_credit_note", at, refund_id=str(refund.id))
 
 
 def give_back(row: Transaction, at: datetime, *, made_by: str, why: str | None, twice: bool = False) -> None:

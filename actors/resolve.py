@@ -13,7 +13,7 @@ from typing import Any
 
 from paywindow import clock
 from paywindow.actors import answers
-from paywindow.actors.payment import give_back, settle, settled_by
+from paywindow.actors.payment import give_back, issue_credit_notes, settle, settled_by
 from paywindow.actors.registry import actor
 from paywindow.actors.runtime import runtime
 from paywindow.errors import Problem
@@ -84,7 +84,7 @@ def _accept(session: PaymentSession, cause: Cause) -> None:
         refund_claims.end(refund, "canceled", refund.failure_reason, refund.last_error, cause.at)
     if held:
         settle(session, held[0], cause.at)
-        _issue_credit_notes(held[0], cause)
+        issue_credit_notes(held[0], cause.at)
     for paid in held[1:]:
         give_back(paid, cause.at, made_by=cause.who, why=cause.why, twice=True)
 
@@ -152,9 +152,3 @@ def _close_page(session: PaymentSession, paid: Transaction, cause: Cause) -> Non
     current = current_attempt(session)
     if current is not None and current.id != paid.attempt_id and current.status == "open":
         outbox.follow_up("checkout.close_page", cause.at, attempt_id=str(current.id))
-
-
-def _issue_credit_notes(paid: Transaction, cause: Cause) -> None:
-    """What was given back of the payment before it settled anything, in Stripe's dashboard, has no credit note yet."""
-    for refund in Refund.select().where(Refund.transaction == paid.id, Refund.status == "succeeded"):
-        outbox.follow_up("receipts.issue_credit_note", cause.at, refund_id=str(refund.id))

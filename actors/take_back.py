@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from paywindow import clock
 from paywindow.actors.pages import close_page, record_closed
-from paywindow.actors.payment import take
+from paywindow.actors.payment import issue_credit_notes, take
 from paywindow.actors.registry import actor
 from paywindow.errors import Permanent
 from paywindow.models import moves, outbox, refunds
@@ -20,7 +20,7 @@ from paywindow.models.database import transaction
 from paywindow.models.moves import Cause
 from paywindow.models.snapshots import current_attempt
 from paywindow.models.tables import CheckoutAttempt, PaymentSession, Transaction
-from paywindow.states import Event, Status
+from paywindow.states import Event, Kind, Status
 
 
 @actor("payment.take_back")
@@ -77,7 +77,8 @@ def _standing(owner: PaymentSession, closed: CheckoutAttempt | None) -> Checkout
 
 def _settle(session: PaymentSession, row: Transaction, cause: Cause) -> None:
     current = current_attempt(session)
-    take(session, row, Event.PAID, cause)
+    if take(session, row, Event.PAID, cause).kind is Kind.MOVE:
+        issue_credit_notes(row, cause.at)
     if current is not None and current.id != row.attempt_id and current.status == "open":
         # The window was opened again meanwhile.
         outbox.follow_up("checkout.close_page", cause.at, attempt_id=str(current.id))

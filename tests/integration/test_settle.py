@@ -232,6 +232,25 @@ def test_a_session_paid_in_time_takes_its_auction_back_from_the_next_bidder_who_
     assert shop.ledger()["refunds"] == []
 
 
+def test_what_was_given_back_before_a_payment_took_its_auction_back_gets_its_credit_note(shop: Shop) -> None:
+    session, _ = expired_though_paid(shop)
+    shop.deliver(work=False)
+    while not [message for message in shop.queue.messages if message.actor_name == "payment.take_back"]:
+        shop.run(shop.queue.messages.popleft())
+    take_back = shop.take("payment.take_back")  # Stripe cannot be reached for a while
+    shop.work()
+    shop.control("refunds", payment_intent=shop.transactions(session)[0].stripe_payment_intent_id, amount=500)
+    shop.deliver()
+
+    shop.run(take_back)
+    shop.work()
+
+    assert sorted((each.kind, each.total_minor) for each in shop.rows(Receipt)) == [
+        ("credit_note", 500),
+        ("receipt", 27550),
+    ]
+
+
 def test_of_two_bidders_who_paid_in_time_the_first_settled_stays_and_the_other_is_given_back(shop: Shop) -> None:
     session, following = expired_though_paid(shop)
     shop.pay(following)
