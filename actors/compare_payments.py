@@ -149,7 +149,11 @@ def _compare_figures(charge: dict[str, Any], row: Transaction, differ: Any) -> N
     if row.destination_account is None or told.transfer_id is None:
         return
     ours = (row.transferred_minor, row.transfer_reversed_minor, row.platform_fee_minor, row.platform_fee_returned_minor)
-    moved = (told.transferred, told.transfer_reversed, told.application_fee or 0, told.application_fee_returned)
+    sent, back = shares.moved_by_us(
+        row
+    )  # when a dispute was won, for instance: the charge tells of Stripe's own transfer alone
+    kept = (told.application_fee or 0, told.application_fee_returned)
+    moved = (told.transferred + sent, told.transfer_reversed + back, *kept)
     if ours != moved:
         differ("share_differs", _share(ours, row.currency), _share(moved, row.currency), read)
     elif row.settled_at is not None:

@@ -9,7 +9,7 @@ import pytest
 
 from paywindow import ids, messages
 from paywindow.messages import build
-from paywindow.models.tables import Dispute, PaymentSession, SellerMovement
+from paywindow.models.tables import Dispute, PaymentSession, ReconciliationFinding, SellerMovement
 
 if TYPE_CHECKING:
     from conftest import Shop
@@ -118,6 +118,26 @@ def test_the_share_is_taken_back_and_sent_again_when_the_dispute_is_won(
     assert (figures(shop, session)["sellerPayout"], figures(shop, session)["disputed"]) == (SHARE, 0)
     assert movements(shop)[-2:] == [("reversal", SHARE), ("transfer", SHARE)]
     adds_up(shop, session)
+
+
+@BOTH
+def test_what_a_won_dispute_moved_is_no_discrepancy(make_shop: Callable[..., Shop], split: str) -> None:
+    shop = open_shop(make_shop, split, STRIPE_RATE_LIMIT="10000")
+    _, charge = sell(shop)
+    dispute = shop.control("disputes", charge=charge)["id"]
+    shop.deliver()
+    take(shop, dispute, "win")
+    assert movements(shop) == [
+        *([("transfer", SHARE)] if split == "collect" else []),
+        ("reversal", SHARE),
+        ("transfer", SHARE),
+    ]
+
+    shop.pass_time(minutes=5)
+    shop.run(build("sweeps.reconciliation"))
+    shop.work()
+
+    assert [(row.code, row.ours, row.theirs) for row in shop.rows(ReconciliationFinding)] == []
 
 
 @BOTH
