@@ -6,6 +6,7 @@ compares what the seller is due with what was sent, and makes one movement after
 before the call. A second run finds the movement claimed and replays it, or finds nothing to do.
 """
 
+import logging
 import uuid
 from datetime import timedelta
 from typing import Any
@@ -18,6 +19,8 @@ from paywindow.errors import StripeRefused, StripeUnavailable, Transient
 from paywindow.models import moves, outbox, shares
 from paywindow.models.database import transaction
 from paywindow.models.tables import SellerMovement, Transaction
+
+logger = logging.getLogger(__name__)
 
 #: Stripe keeps an idempotency key for at least 24 hours; from here on a repeat could move the money twice.
 KEY_AGE_LIMIT = timedelta(hours=23)
@@ -140,6 +143,8 @@ def _give_up(movement: SellerMovement, error: str) -> None:
     with transaction():
         _locked(movement.transaction_id)
         shares.refuse(movement, error, clock.now())
+    facts = {"transaction_id": str(movement.transaction_id), "movement_id": str(movement.id)}
+    logger.warning("Stripe refused a seller's %s, tried again later: %s", movement.kind, error, extra=facts)
 
 
 def _locked(identifier: uuid.UUID) -> Transaction:

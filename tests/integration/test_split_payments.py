@@ -446,12 +446,13 @@ def test_a_transfer_that_may_not_be_looked_up_is_not_taken_for_one_that_never_ar
     assert len(collecting.ledger()["transfers"]) == 1
 
 
-def test_a_restricted_account_waits_and_is_tried_again(collecting: Shop) -> None:
+def test_a_restricted_account_waits_and_is_tried_again(collecting: Shop, caplog: pytest.LogCaptureFixture) -> None:
     sell(collecting)
     account = open_account(collecting)
     collecting.control(f"accounts/{account}/restrict")  # and nobody has told us yet
     settle_up(collecting)
     assert movements(collecting) == [("transfer", "refused", AMOUNT - FEE)]
+    assert "Stripe refused a seller's transfer" in caplog.text
     get_ready(collecting, account)
     collecting.pass_time(hours=7)
     settle_up(collecting)
