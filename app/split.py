@@ -42,9 +42,10 @@ class FeeRule:
 def seller_share(amount: int, fee: int, refunded: int, currency: str) -> int:
     """What the seller is due of ``amount`` once ``refunded`` of it went back to the buyer: never below zero.
 
-    A refund is borne in proportion: the platform gives up the same part of its fee as the buyer gets back of the amount.
+    A refund is borne in proportion: the platform gives up the same part of its fee as the buyer gets back of the amount. What a
+    bank takes back need not be a multiple of the currency's step: should rounding leave less than nothing, the platform bears it.
     """
-    return amount - refunded - (fee - returned_fee(amount, fee, refunded, currency))
+    return max(amount - refunded - (fee - returned_fee(amount, fee, refunded, currency)), 0)
 
 
 def returned_fee(amount: int, fee: int, refunded: int, currency: str) -> int:

@@ -51,6 +51,13 @@ def test_after_any_refunds_platform_and_seller_have_what_the_buyer_left(
     assert seller_share(amount, fee, amount, code) == 0
 
 
+@pytest.mark.parametrize(("amount", "fee", "taken"), [(380, 370, 282), (10, 10, 4), (540, 530, 522)])
+def test_what_a_bank_takes_in_odd_amounts_never_leaves_the_seller_less_than_nothing(
+    amount: int, fee: int, taken: int
+) -> None:
+    assert seller_share(amount, fee, taken, "KWD") == 0
+
+
 @pytest.mark.parametrize(
     ("percent", "fixed", "amount", "code", "fee"),
     [
