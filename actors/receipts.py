@@ -87,16 +87,17 @@ def issue_statement(transaction_id: str, outbox_id: int | None = None) -> None:
 
 @actor("receipts.issue_credit_note")
 def issue_credit_note(refund_id: str, outbox_id: int | None = None) -> None:
-    """Give a refund that succeeded its credit note."""
+    """Give a refund that succeeded its credit note, unless it has failed meanwhile: then nothing went back."""
     at, settings = clock.now(), runtime().settings
+    identifier = uuid.UUID(refund_id)
     with transaction():
-        refund: Refund = Refund.get_by_id(uuid.UUID(refund_id))
-        paid = refund.transaction
+        paid = Refund.get_by_id(identifier).transaction
         session = _locked(paid)
-        original = _receipt_of(paid)
-        if receipts.of_refund(refund) is not None:
+        refund: Refund = Refund.get_by_id(identifier)  # as it is now that nobody else can change it
+        if refund.status != "succeeded" or receipts.of_refund(refund) is not None:
             outbox.done(outbox_id)
             return
+        original = _receipt_of(paid)
         note = receipts.issue(
             paid,
             session,

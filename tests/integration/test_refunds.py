@@ -13,7 +13,7 @@ from paywindow.actors import runtime
 from paywindow.checkout import freeze_params
 from paywindow.errors import StripeRefused, StripeUnavailable
 from paywindow.models import database as db
-from paywindow.models.tables import Operation, PaymentSession, Receipt, Refund
+from paywindow.models.tables import Operation, Outbox, PaymentSession, Receipt, Refund
 
 if TYPE_CHECKING:
     from conftest import Shop
@@ -381,6 +381,24 @@ def test_a_refund_that_fails_a_month_later_makes_the_payment_succeeded_again(sho
     assert status(shop, session) == "succeeded"
     assert shop.session(session.id).hold_reason is None
     assert shop.refund(session, amount="1")["status"] == 201
+
+
+def test_a_refund_that_failed_before_its_credit_note_was_numbered_gets_none(shop: Shop) -> None:
+    session = paid(shop, FAILS_LATER)
+    shop.deaf_to |= {"receipts.issue_credit_note"}
+    shop.refund(session, amount="100")
+    shop.deliver()
+    shop.control("refunds/settle")
+    shop.deliver()
+    (row,) = shop.refunds(session)
+    assert row.status == "failed"
+
+    shop.deaf_to -= {"receipts.issue_credit_note"}
+    shop.pass_time(minutes=1)
+    shop.sweep()
+
+    assert notes(shop) == []
+    assert [each.actor for each in shop.rows(Outbox) if each.actor == "receipts.issue_credit_note"] == []
 
 
 def test_a_canceled_refund_leaves_the_payment_as_it_was(shop: Shop) -> None:
