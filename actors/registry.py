@@ -49,6 +49,7 @@ _PRIORITY = {
     Queue.WINDOWS: 25,
     Queue.RECEIPT_NUMBERS: 28,
     Queue.RECEIPTS: 30,
+    Queue.DELIVERIES: 35,
 }
 
 

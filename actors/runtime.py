@@ -1,6 +1,8 @@
 """What the actors work with, made once a process from the settings."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import redis
 
@@ -9,10 +11,14 @@ from paywindow.budget import Budget
 from paywindow.gateway import Gateway
 from paywindow.keys import BuyerTokens
 from paywindow.models.database import connect
+from paywindow.notify.sinks import Sink, open_sinks
 from paywindow.published import Publisher
 from paywindow.receipts.storage import ReceiptStore
 from paywindow.receipts.stores import open_store
 from paywindow.settings import Settings, secret
+
+if TYPE_CHECKING:
+    from paywindow.segment import Segment
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +31,8 @@ class Runtime:
     tokens: BuyerTokens
     budget: Budget
     receipts: ReceiptStore
+    sinks: Mapping[str, Sink]
+    segment: "Segment | None"
 
 
 _current: Runtime | None = None
@@ -38,7 +46,7 @@ def runtime() -> Runtime:
 
 
 def start(settings: Settings, broker: Broker) -> Runtime:
-    """Connect the process to Postgres, Redis, Stripe and the receipts' storage (lazily: nothing is called yet)."""
+    """Connect the process to Postgres, Redis, Stripe, the receipts' storage and who is told (lazily: nothing is called yet)."""
     global _current
     connect(secret(settings.database_url), settings.database_pool_size, broker.enqueue)
     state = redis.Redis.from_url(
@@ -60,5 +68,16 @@ def start(settings: Settings, broker: Broker) -> Runtime:
         publisher=Publisher(state),
         tokens=BuyerTokens([value.get_secret_value() for value in settings.buyer_token_secrets]),
         receipts=open_store(settings),
+        sinks=open_sinks(settings),
+        segment=_open_segment(settings),
     )
     return _current
+
+
+def _open_segment(settings: Settings) -> "Segment | None":
+    if settings.segment_write_key is None:
+        return None
+    # Loaded only where it is used.
+    from paywindow.segment import Segment
+
+    return Segment(settings.segment_write_key.get_secret_value(), settings.segment_host)

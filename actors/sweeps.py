@@ -10,7 +10,7 @@ from datetime import timedelta
 from paywindow import clock, metrics
 from paywindow.actors.registry import actor
 from paywindow.actors.runtime import runtime
-from paywindow.models import attempts, inbox, operations, outbox, refund_claims, shares, windows
+from paywindow.models import attempts, deliveries, inbox, operations, outbox, refund_claims, shares, windows
 from paywindow.models.database import transaction
 from paywindow.published import DRIFT_TOLERANCE
 
@@ -88,6 +88,13 @@ def sweep_sellers() -> None:
         with transaction():
             sent = shares.claim_due_shares(at, allowed)
             shares.claim_due_figures(at, allowed - sent)
+
+
+@actor("sweeps.notifications")
+def sweep_notifications() -> None:
+    """Have notifications delivered whose next try is due."""
+    with transaction():
+        deliveries.claim_due(clock.now(), BATCH)
 
 
 @actor("sweeps.window_mirror")

@@ -14,6 +14,7 @@ class BacklogKind(StrEnum):
     WINDOWS = "windows"
     REFUNDS = "refunds"
     RECEIPTS = "receipts"
+    NOTIFICATIONS = "notifications"
     HOLDS = "holds"
     HELD_REFUNDS = "held-refunds"
     DISPUTES = "disputes"

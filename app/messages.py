@@ -27,13 +27,15 @@ class Queue(StrEnum):
     WINDOWS = "windows"
     RECEIPT_NUMBERS = "receipt-numbers"
     RECEIPTS = "receipts"
+    DELIVERIES = "deliveries"
 
 
-#: Worker roles: one master process each. Somebody waits for ``interactive``; sweeps and PDFs may take their time.
+#: Worker roles: one master process each. Somebody waits for ``interactive``; sweeps, PDFs and other people's servers may
+#: take their time.
 ROLES: dict[str, tuple[Queue, ...]] = {
     "interactive": (Queue.INTERACTIVE, Queue.EVENTS, Queue.FOLLOW_UPS),
     "sweeps": (Queue.SWEEPS, Queue.WINDOWS),
-    "receipts": (Queue.RECEIPT_NUMBERS, Queue.RECEIPTS),
+    "receipts": (Queue.RECEIPT_NUMBERS, Queue.RECEIPTS, Queue.DELIVERIES),
 }
 
 #: Which queue each actor listens on.
@@ -71,7 +73,10 @@ ACTORS: dict[str, Queue] = {
     "publish.session": Queue.FOLLOW_UPS,
     "publish.operation": Queue.INTERACTIVE,
     "notifications.deliver": Queue.FOLLOW_UPS,
-    "analytics.track": Queue.FOLLOW_UPS,
+    # Servers that are not ours may hang.
+    "notifications.send": Queue.DELIVERIES,
+    "analytics.track": Queue.DELIVERIES,
+    "notifications.replay": Queue.INTERACTIVE,
     # Not with the settlements: whoever waits for a series' counter must not keep a payment waiting.
     "receipts.issue": Queue.RECEIPT_NUMBERS,
     "receipts.issue_statement": Queue.RECEIPT_NUMBERS,
@@ -87,6 +92,7 @@ ACTORS: dict[str, Queue] = {
     "sweeps.stripe_events": Queue.SWEEPS,
     "sweeps.reconciliation": Queue.SWEEPS,
     "sweeps.sellers": Queue.SWEEPS,
+    "sweeps.notifications": Queue.SWEEPS,
     "sweeps.measure": Queue.SWEEPS,
 }
 
@@ -135,10 +141,10 @@ def command(
 ) -> Message[Any]:
     """A command about something that exists, by the actor's name.
 
-    ``request`` always has ``session_id`` (replay: ``event_id``) and ``reason``. Beside them, extend and reopen have ``minutes``
-    or ``until`` (ISO 8601), resolve has ``decision`` (accept, refund), and refund has ``transaction_id`` (or ``session_id``; the
-    other is ``None``), ``amount`` (a decimal in the payment's currency as text, or ``None`` for the rest) and
-    ``release_auction``.
+    ``request`` always has ``session_id`` (replays: ``event_id``; ``notification_id``, and ``sink`` or ``None``) and ``reason``.
+    Beside them, extend and reopen have ``minutes`` or ``until`` (ISO 8601), resolve has ``decision`` (accept, refund), and
+    refund has ``transaction_id`` (or ``session_id``; the other is ``None``), ``amount`` (a decimal in the payment's currency as
+    text, or ``None`` for the rest) and ``release_auction``.
     """
     return build(actor, operation_id=str(operation_id), client=client, fingerprint=fingerprint, request=request)
 

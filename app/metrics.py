@@ -108,6 +108,16 @@ RECONCILIATION_FINISHED = Gauge(
     "When the books were last compared with Stripe to the end.",
     multiprocess_mode="mostrecent",
 )
+NOTIFICATION_TRIES = Counter(
+    "payments_notification_tries",
+    "Tries to deliver a notification, by sort of sink and outcome: delivered, failed (tried again), dead (given up).",
+    ["sink", "outcome"],
+)
+ANALYTICS_EVENTS = Counter(
+    "payments_analytics_events",
+    "Tries to send an analytics event to Segment, by outcome: sent, failed (tried again), dropped (given up).",
+    ["outcome"],
+)
 SPLIT_AMOUNT = Counter(
     "payments_minor_units",
     "Money of payments whose figures are known, in minor units: amount = platform + seller; stripe_fee is the platform's, in "
@@ -121,6 +131,9 @@ for _event, _answer in [
 ]:
     if _answer.status is not None:
         SESSION_MOVES.labels(_event.value, _answer.status.value)
+for _sink in ("webhook", "sns"):
+    for _outcome in ("delivered", "failed", "dead"):
+        NOTIFICATION_TRIES.labels(_sink, _outcome)
 for _kind in ("receipt", "statement", "credit_note"):
     RENDER_SECONDS.labels(_kind)
 for _counter, _values in (
@@ -129,6 +142,7 @@ for _counter, _values in (
     (DISPUTES, ("needs_response", "under_review", "won", "lost")),
     (EVENTS_HANDLED, ("applied", "nothing", "foreign", "unknown_type")),
     (STRIPE_FAILURES, ("rate_limited", "unreachable", "server_error", "unauthorized")),
+    (ANALYTICS_EVENTS, ("sent", "failed", "dropped")),
     (RENDER_FAILURES, ("timeout", "failed")),
     (STORE_FAILURES, ("unavailable", "refused")),
 ):

@@ -8,6 +8,7 @@ together, by name, and never with a value.
 import os
 from collections.abc import Mapping
 from enum import StrEnum
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit, urlunsplit
@@ -18,6 +19,7 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 
 from paywindow.clock import CLOCK_FILE_VARIABLE
 from paywindow.keys import ServiceKey
+from paywindow.notify import addresses, signatures
 from paywindow.split import FeeRule
 
 STRIPE_API = "https://api.stripe.com"
@@ -66,6 +68,12 @@ def _http_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _exact_url(value: str) -> str:
+    """Like :func:`_http_url`, but the text stays: to a receiver, a slash at the end makes another address."""
+    _http_url(value)
+    return value
+
+
 def _timezone(value: str) -> str:
     if value not in available_timezones():
         raise ValueError("must be an IANA time zone such as Europe/Berlin")
@@ -82,6 +90,9 @@ Keys = Annotated[
 Minutes = Annotated[tuple[PositiveInt, ...], NoDecode, BeforeValidator(_split), Field(min_length=1, max_length=20)]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 Urls = Annotated[tuple[HttpUrl, ...], NoDecode, BeforeValidator(_split)]
+ExactUrl = Annotated[str, AfterValidator(_exact_url)]
+ExactUrls = Annotated[tuple[ExactUrl, ...], NoDecode, BeforeValidator(_split)]
+Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_split)]
 
 
 class Settings(BaseSettings):
@@ -171,6 +182,17 @@ class Settings(BaseSettings):
     aws_region: str | None = None
     receipt_url_seconds: int = Field(default=300, ge=10, le=86_400)
 
+    # Notifications and analytics
+    notify_urls: ExactUrls = ()
+    notify_webhook_secrets: Secrets = ()
+    notify_allowed_networks: Networks = ()
+    notify_sns_topic_arn: str | None = Field(
+        default=None, pattern=r"^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}(\.fifo)?$"
+    )
+    notify_timeout_seconds: int = Field(default=10, ge=1, le=30)
+    segment_write_key: SecretStr | None = None
+    segment_host: HttpUrl = "https://api.segment.io"
+
     # Metrics: a loopback port of their own for each process role
     metrics_host: str = "127.0.0.1"
     metrics_port: int | None = Field(default=None, ge=1, le=65535)
@@ -225,7 +247,7 @@ class Settings(BaseSettings):
             problems.append(f"{CLOCK_FILE_VARIABLE}: refused with a live key")
         if (self.receipt_lock_mode is None) != (self.receipt_lock_days is None):
             problems.append("RECEIPT_LOCK_MODE: goes together with RECEIPT_LOCK_DAYS")
-        problems += self._receipt_problems() + self._seller_problems()
+        problems += self._receipt_problems() + self._seller_problems() + self._notify_problems()
         if problems:
             raise ValueError("; ".join(problems))
         return self
@@ -243,6 +265,19 @@ class Settings(BaseSettings):
         codes = [entry.partition(":")[0] for entry in self.platform_fee_fixed]
         if len(codes) != len(set(codes)):
             problems.append("PLATFORM_FEE_FIXED: names a currency twice")
+        return problems
+
+    def _notify_problems(self) -> list[str]:
+        problems = [
+            f"NOTIFY_URLS: {problem}" for problem in addresses.problems(self.notify_urls, development=not self.live)
+        ]
+        if self.notify_urls and not self.notify_webhook_secrets:
+            problems.append("NOTIFY_WEBHOOK_SECRETS: is required by NOTIFY_URLS")
+        for entry in self.notify_webhook_secrets:
+            try:
+                signatures.secret_bytes(entry.get_secret_value())
+            except ValueError as error:
+                problems.append(f"NOTIFY_WEBHOOK_SECRETS: each {error}")
         return problems
 
     def _receipt_problems(self) -> list[str]:

@@ -6,6 +6,7 @@ they cannot disagree with the code. A setting without a line here is an error.
 
 import types
 from collections.abc import Iterable, Iterator
+from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from annotated_types import Ge, Le
@@ -13,7 +14,7 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
 from paywindow.keys import ServiceKey
-from paywindow.settings import REQUIRED, HttpUrl, Role, Settings
+from paywindow.settings import REQUIRED, ExactUrl, HttpUrl, Role, Settings
 
 #: Heading -> setting -> what it is for, in the order of the document.
 MEANING: dict[str, dict[str, str]] = {
@@ -119,9 +120,21 @@ MEANING: dict[str, dict[str, str]] = {
         "`d1234.cloudfront.net`: downloads lead there. Needs the two settings below.",
         "receipt_cloudfront_key_pair_id": "CloudFront's id of the public key with which it verifies links.",
         "receipt_cloudfront_private_key": "The RSA private key, in PEM, that signs links to CloudFront.",
-        "aws_endpoint_url": "Another S3 than Amazon's.",
+        "aws_endpoint_url": "Another S3 and SNS than Amazon's.",
         "aws_region": "Region of the bucket; found as boto3 does when not given.",
         "receipt_url_seconds": "How long such a link works.",
+    },
+    "Notifications and analytics": {
+        "notify_urls": "Where [notifications](notifications.md) are sent, each to every URL: `https://`, or `http://` to this "
+        "machine for development.",
+        "notify_webhook_secrets": "`whsec_...` with which they are signed, as `paywindow keys notify-secret` makes it; two "
+        "while one is being replaced.",
+        "notify_allowed_networks": "Networks such as `10.1.0.0/16` in which receivers may be although they are not public. "
+        "No other inner address is ever called.",
+        "notify_sns_topic_arn": "An SNS topic that gets them too; `AWS_ENDPOINT_URL` holds for it.",
+        "notify_timeout_seconds": "Longest time for one try, from the connection to the answer.",
+        "segment_write_key": "Sends analytics events to Segment. They are in the log either way.",
+        "segment_host": "Segment's address: another region's, or a proxy of your own.",
     },
     "Logs and metrics": {
         "log_level": "Lowest level that is written.",
@@ -179,10 +192,12 @@ def _kind(annotation: Any, metadata: Iterable[Any] = ()) -> str:
     origin, parts = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         return _kind(parts[0], parts[1:])
-    if any(each in get_args(HttpUrl)[1:] for each in metadata):
+    if any(each in (*get_args(HttpUrl)[1:], *get_args(ExactUrl)[1:]) for each in metadata):
         return "URL"
     if origin is Literal:
         return " or ".join(f"`{choice}`" for choice in parts)
+    if {IPv4Network, IPv6Network} <= set(parts):
+        return "network"
     if origin in (Union, types.UnionType):
         return _kind(next(part for part in parts if part is not type(None)))
     if origin is tuple:

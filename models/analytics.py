@@ -16,7 +16,8 @@ RECEIPT_GENERATED = "payments.receipt.generated"
 def track(event: str, session: PaymentSession, at: datetime, **more: str | int) -> None:
     """Tell of ``event`` once the current transaction has committed.
 
-    Amounts are decimal texts; ``amount_usd`` is there for sessions in US dollars only, since nothing here converts.
+    The marketplace's id of the buyer is all that is said of a person. Amounts are decimal texts; ``amount_usd`` is there for
+    sessions in US dollars only, since nothing here converts.
     """
     amount = str(Money(session.amount_minor, session.currency).decimal())
     properties = {
@@ -27,4 +28,11 @@ def track(event: str, session: PaymentSession, at: datetime, **more: str | int) 
         **({"amount_usd": amount} if session.currency == "USD" else {}),
         **more,
     }
-    outbox.follow_up("analytics.track", at, event=event, occurred_at=at.isoformat(), properties=properties)
+    outbox.follow_up(
+        "analytics.track",
+        at,
+        event=event,
+        occurred_at=at.isoformat(),
+        properties=properties,
+        user_id=str(session.buyer_id),
+    )

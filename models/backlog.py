@@ -18,6 +18,7 @@ from paywindow.clock import isoformat
 from paywindow.models.tables import (
     CheckoutAttempt,
     Dispute,
+    NotificationDelivery,
     Operation,
     Outbox,
     PaymentSession,
@@ -30,6 +31,8 @@ from paywindow.money import Money
 
 #: Long enough for the sweeps' first few tries after an outage.
 PATIENCE = timedelta(minutes=5)
+#: The marketplace's server may be away for a while.
+RECEIVERS_PATIENCE = timedelta(hours=1)
 #: Counting must stay cheap in the middle of a jam.
 COUNTED_UP_TO = 100_000
 
@@ -98,6 +101,13 @@ _WORK: dict[BacklogKind, _Work] = {
         Receipt.issued_at,
         (Receipt.stored_at.is_null(),),
         lambda row: (row.receipt_number, f"file of a {row.kind.replace('_', ' ')}", None, None),
+    ),
+    BacklogKind.NOTIFICATIONS: _Work(
+        NotificationDelivery,
+        NotificationDelivery.created_at,
+        (NotificationDelivery.next_try_at.is_null(False),),
+        lambda row: (str(row.notification_id), f"to {row.sink}", row.tries, row.last_error),
+        RECEIVERS_PATIENCE,
     ),
     BacklogKind.HOLDS: _Work(
         PaymentSession,

@@ -463,7 +463,7 @@ class Outbox(Table):
 
 
 class Notification(Table):
-    """Something the marketplace is told."""
+    """Something the marketplace is told. ``delivered_at``: when the last of its sinks had it."""
 
     id = UUIDField(primary_key=True)
     session = ForeignKeyField(PaymentSession)
@@ -475,6 +475,27 @@ class Notification(Table):
 
     class Meta:
         table_name = "notifications"
+
+
+class NotificationDelivery(Table):
+    """A notification's way to one sink, by the sink's address: waiting, delivered, or given up (``dead_at``).
+
+    ``tries`` counts those that failed; ``next_try_at`` is the next one's time, or the end of a claim's lease.
+    """
+
+    id = BigAutoField()
+    notification = ForeignKeyField(Notification, backref="deliveries")
+    notification_id: uuid.UUID
+    sink = CharField()
+    tries = IntegerField(default=0)
+    next_try_at = DateTimeTZField(null=True)
+    delivered_at = DateTimeTZField(null=True)
+    dead_at = DateTimeTZField(null=True)
+    last_error = TextField(null=True)
+    created_at = DateTimeTZField()
+
+    class Meta:
+        table_name = "notification_deliveries"
 
 
 class Transition(Table):

@@ -22,5 +22,6 @@ TABLE: tuple[Periodic, ...] = (
     Periodic("sweeps.stripe_events", 30),
     Periodic("sweeps.reconciliation", 30),
     Periodic("sweeps.sellers", 30),
+    Periodic("sweeps.notifications", 5),
     Periodic("sweeps.measure", 10),
 )

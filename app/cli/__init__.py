@@ -19,6 +19,7 @@ from paywindow.cli import (
     events,
     keys,
     local,
+    notifications,
     processes,
     receipts,
     reconcile,
@@ -47,6 +48,7 @@ app.add_typer(sessions.app, name="sessions")
 app.add_typer(receipts.app, name="receipts")
 app.add_typer(sellers.app, name="sellers")
 app.add_typer(events.app, name="events")
+app.add_typer(notifications.app, name="notifications")
 app.add_typer(dead.app, name="dead")
 app.add_typer(keys.app, name="keys")
 

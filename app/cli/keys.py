@@ -8,8 +8,11 @@ import typer
 
 from paywindow.cli.output import AsJson, emit
 from paywindow.keys import Scope, ServiceKey, hash_service_key, new_buyer_secret, new_service_key
+from paywindow.notify import signatures
 
-app = typer.Typer(help="Service keys of the marketplace, and the secrets of buyers' links.", no_args_is_help=True)
+app = typer.Typer(
+    help="Service keys of the marketplace, and the secrets of buyers' links and of notifications.", no_args_is_help=True
+)
 
 Name = Annotated[str, typer.Argument(help="Whose key it is; operations are recorded under this name.")]
 Configured = Annotated[
@@ -80,6 +83,12 @@ def buyer_secret(as_json: AsJson = False) -> None:
     _print({"secret": new_buyer_secret()}, _SIGNING_STEPS, as_json)
 
 
+@app.command("notify-secret")
+def notify_secret(as_json: AsJson = False) -> None:
+    """Make a secret that signs notifications, and say how to change to it."""
+    _print({"secret": signatures.new_secret()}, _NOTIFY_STEPS, as_json)
+
+
 _SHORTEST_KEY = 24
 _CREATED = """\
 Give this to the marketplace; it is not kept anywhere:
@@ -102,6 +111,13 @@ The new secret:
 2. Move it to the front, and start them anew. New links are signed with it; the links that buyers have still work.
 3. Drop the old one when the last link signed with it is over: the longest window plus BUYER_TOKEN_DAYS. To end all old links
    at once, drop it now; POST /payments/checkout/{{id}}/buyer-token makes new ones."""
+
+_NOTIFY_STEPS = """\
+The new secret:
+  {secret}
+1. Add it to NOTIFY_WEBHOOK_SECRETS of all workers, and start them anew. Every secret there signs.
+2. Give it to the marketplace, which verifies with it from then on instead of the old one.
+3. Drop the old one."""
 
 
 def _made(name: str, scopes: str) -> tuple[str, str]:

@@ -32,6 +32,7 @@ from paywindow.models.tables import (
     Customer,
     Dispute,
     Notification,
+    NotificationDelivery,
     Operation,
     Outbox,
     PaymentMethod,
@@ -121,7 +122,7 @@ class Shop:
 
     def sweep(self) -> None:
         """One round of the periodic work."""
-        for name in ("attempts", "operations", "refunds", "inbox", "outbox", "windows"):
+        for name in ("attempts", "operations", "refunds", "inbox", "outbox", "windows", "notifications"):
             self.run(messages.build(f"sweeps.{name}"))
         self.work()
 
@@ -129,7 +130,11 @@ class Shop:
 
     def allow_saving(self) -> None:
         """Switch ``PAYMENT_SAVE_METHODS`` on."""
-        self.settings = self.settings.model_copy(update={"payment_save_methods": True})
+        self.change_settings(payment_save_methods=True)
+
+    def change_settings(self, **changes: Any) -> None:
+        """Start the workers anew with other settings."""
+        self.settings = self.settings.model_copy(update=changes)
         db.disconnect()
         runtime.start(self.settings, self.queue)  # type: ignore[arg-type] # the queue stands in for the broker
 
@@ -361,6 +366,7 @@ class Shop:
             StripeEvent,
             Outbox,
             Notification,
+            NotificationDelivery,
             Transition,
             SellerMovement,
         )

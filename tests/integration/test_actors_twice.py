@@ -5,18 +5,21 @@ without a case fails here.
 """
 
 import json
+import socket
 import uuid
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from dramatiq import Message
+from pydantic import SecretStr
 
 from paywindow import clock, ids, messages
 from paywindow.errors import StripeUnavailable
 from paywindow.messages import ACTORS, build
 from paywindow.models import database
 from paywindow.models.tables import CheckoutAttempt, PaymentMethod, PaymentSession, Receipt, Refund, Transaction
+from paywindow.notify import signatures
 
 if TYPE_CHECKING:
     from conftest import Shop
@@ -214,6 +217,29 @@ def _deliver(shop: Shop) -> Message[Any]:
     return _queued(shop, "notifications.deliver")
 
 
+@case("notifications.send")
+def _send(shop: Shop) -> Message[Any]:
+    _tell_nobody_there(shop)
+    shop.run(_queued(shop, "notifications.deliver"))
+    return shop.take("notifications.send")
+
+
+@case("notifications.replay")
+def _replay_notification(shop: Shop) -> Message[Any]:
+    told = _queued(shop, "notifications.deliver").kwargs["notification_id"]
+    _tell_nobody_there(shop)
+    request = {"notification_id": told, "sink": None, "reason": "because"}
+    fingerprint = ids.fingerprint("notifications.replay", request)
+    return messages.command("notifications.replay", uuid.uuid4(), "cli:anna", fingerprint, request)
+
+
+@case("sweeps.notifications")
+def _sweep_notifications(shop: Shop) -> Message[Any]:
+    shop.run(_send(shop))
+    shop.pass_time(minutes=1)
+    return build("sweeps.notifications")
+
+
 @case("analytics.track")
 def _track(shop: Shop) -> Message[Any]:
     return _queued(shop, "analytics.track")
@@ -362,6 +388,15 @@ def _sweep_reconciliation(shop: Shop) -> Message[Any]:
     shop.pay(shop.open_session())
     shop.pass_time(minutes=5)
     return build("sweeps.reconciliation")
+
+
+def _tell_nobody_there(shop: Shop) -> None:
+    """Configure a receiver that does not answer: its port is closed."""
+    secret = SecretStr(signatures.new_secret())
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{sock.getsockname()[1]}/hooks"
+    shop.change_settings(notify_urls=(url,), notify_webhook_secrets=(secret,))
 
 
 def _seller(shop: Shop) -> str:
