@@ -118,7 +118,7 @@ def _plan_again(row: Operation, notification_id: uuid.UUID, sink: str | None) ->
     if sink is not None and sink not in sinks:
         raise Problem("not_found", "That sink is not configured (NOTIFY_URLS, NOTIFY_SNS_TOPIC_ARN).")
     if not sinks:
-        raise Problem("unavailable", "No sink is configured (NOTIFY_URLS, NOTIFY_SNS_TOPIC_ARN).")
+        raise Problem("not_found", "No sink is configured (NOTIFY_URLS, NOTIFY_SNS_TOPIC_ARN).")
     deliveries.plan_again(notification_id, sinks if sink is None else [sink], at)
     row.session = notification.session
     operations.finish(row, 200, {"notification": notification_lists.report(notification_id)}, at)

@@ -24,6 +24,7 @@ from paywindow.published import Outcome
 from paywindow.receipts.data import ReceiptData
 from paywindow.receipts.render import RenderTimeout, render_pdf
 from paywindow.receipts.storage import StorageUnavailable, StoredObject, storage_key
+from paywindow.receipts.texts import locale_for
 
 
 @actor("receipts.issue")
@@ -125,7 +126,14 @@ def render(receipt_id: str, outbox_id: int | None = None) -> None:
             if receipt.kind == "receipt":
                 session: PaymentSession = PaymentSession.get_by_id(receipt.session_id)
                 notifications.announce("receipt.issued", session, at, receiptNumber=receipt.receipt_number)
-                analytics.track(analytics.RECEIPT_GENERATED, session, at, receipt_number=receipt.receipt_number)
+                data = ReceiptData.from_json(receipt.render_data)
+                analytics.track(
+                    analytics.RECEIPT_GENERATED,
+                    session,
+                    at,
+                    receipt_number=receipt.receipt_number,
+                    receipt_language=locale_for(data.template_version, data.locale).language,
+                )
             moves.touch(receipt.session_id, at)
         outbox.done(outbox_id)
 

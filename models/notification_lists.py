@@ -79,6 +79,13 @@ def _deliveries(ids: list[uuid.UUID]) -> dict[uuid.UUID, list[NotificationDelive
     return found
 
 
+def of_session(session_id: uuid.UUID) -> list[tuple[Notification, NotificationState]]:
+    """What was told of a session, oldest first, and how far each got."""
+    rows = list(Notification.select().where(Notification.session == session_id).order_by(Notification.created_at))
+    ways = _deliveries([row.id for row in rows])
+    return [(row, _state(ways.get(row.id, []))) for row in rows]
+
+
 def report(notification_id: uuid.UUID) -> dict[str, Any] | None:
     """One notification with its body; ``None`` if unknown."""
     row = Notification.get_or_none(Notification.id == notification_id)

@@ -11,11 +11,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from paywindow import jsons
-from paywindow.models import event_lists
+from paywindow.models import event_lists, notification_lists
 from paywindow.models.tables import (
     CheckoutAttempt,
     Dispute,
-    Notification,
     Operation,
     Receipt,
     ReceiptDownload,
@@ -25,6 +24,7 @@ from paywindow.models.tables import (
     Transition,
 )
 from paywindow.money import Money
+from paywindow.notification_state import NotificationState
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,8 +154,15 @@ def _documents(session_id: uuid.UUID) -> Iterator[Entry]:
         yield Entry(download.at, "download", download.who, numbers[download.receipt_id])
 
 
+#: How far a notification got, in the words of a timeline.
+_TOLD = {
+    NotificationState.UNSENT: "told nobody: no receiver is configured",
+    NotificationState.WAITING: "not delivered yet",
+    NotificationState.DEAD: "given up at a receiver",
+    NotificationState.DELIVERED: "delivered",
+}
+
+
 def _notifications(session_id: uuid.UUID) -> Iterator[Entry]:
-    rows = Notification.select().where(Notification.session == session_id).order_by(Notification.created_at)
-    for row in rows:
-        delivered = "delivered" if row.delivered_at is not None else "not delivered yet"
-        yield Entry(row.created_at, "notice", None, f"{row.type}, {delivered}")
+    for row, state in notification_lists.of_session(session_id):
+        yield Entry(row.created_at, "notice", None, f"{row.type}, {_TOLD[state]}")

@@ -37,13 +37,16 @@ def post(
     try:
         connection.request("POST", parts.path or "/", body, {**headers, "Host": parts.netloc})
         with connection.getresponse() as answer:
-            return answer.status
+            status = answer.status
     except (OSError, http.client.HTTPException) as error:
         why = "no answer in time" if connection.aborted or isinstance(error, TimeoutError) else _reason(error)
         raise NotDelivered(why) from error
     finally:
         deadline.cancel()
         connection.close()
+    if connection.aborted:  # what looks like the end of an answer may be where it was cut off
+        raise NotDelivered("no answer in time")
+    return status
 
 
 def _reason(error: Exception) -> str:

@@ -16,6 +16,7 @@ from paywindow.models import database as db
 from paywindow.models import measure
 from paywindow.models.database import transaction
 from paywindow.models.tables import Dispute
+from paywindow.notify import signatures
 from paywindow.queue_gauges import QueueCollector, impatient
 from paywindow.queue_metrics import MESSAGE_FAILURES, MESSAGES_DEAD, PICKUP_SECONDS, CountMessages
 
@@ -101,6 +102,32 @@ def test_an_event_that_nobody_handles_waits_since_it_came(shop):
         db.database.execute_sql("UPDATE stripe_events SET parked_at = %s WHERE handled_at IS NULL", (clock.now(),))
     assert pending("inbox") == (0, 0)
     assert pending("inbox_parked") == (3, pytest.approx(0, abs=60))
+
+
+def test_notifications_wait_until_they_are_taken_and_are_dead_for_a_day(make_shop):
+    secret = signatures.new_secret()
+    shop = make_shop(NOTIFY_URLS="http://127.0.0.1:1/hooks", NOTIFY_WEBHOOK_SECRETS=secret)
+    shop.cancel(shop.open_session())
+    shop.pass_time(minutes=5)
+    assert pending("notifications") == (2, pytest.approx(300, abs=60))
+    assert pending("notifications_dead") == (0, 0)
+
+    with transaction():
+        db.database.execute_sql("UPDATE notification_deliveries SET next_try_at = NULL, dead_at = %s", (clock.now(),))
+    assert pending("notifications") == (0, 0)
+    assert pending("notifications_dead") == (2, pytest.approx(0, abs=60))
+    shop.pass_time(hours=25)
+    assert pending("notifications_dead") == (0, 0)
+
+
+def test_analytics_that_segment_does_not_take_are_no_stuck_outbox(make_shop):
+    shop = make_shop(SEGMENT_WRITE_KEY="key", SEGMENT_HOST="http://127.0.0.1:1")
+    shop.deaf_to = {"analytics.track"}
+    shop.open_session()
+    shop.pass_time(minutes=10)
+
+    assert pending("analytics") == (1, pytest.approx(600, abs=60))
+    assert pending("outbox") == (0, 0)
 
 
 def test_a_paid_session_waits_for_its_receipt_from_the_payment_until_the_file_is_stored(shop):

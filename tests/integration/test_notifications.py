@@ -14,7 +14,8 @@ from support.receivers import Answer, Delivery, Receiver
 from paywindow import clock
 from paywindow.actors import notifications
 from paywindow.messages import build
-from paywindow.models import deliveries
+from paywindow.models import database as db
+from paywindow.models import deliveries, measure, timeline
 from paywindow.models.tables import Notification, NotificationDelivery
 from paywindow.notify import signatures
 
@@ -273,7 +274,7 @@ def test_what_was_told_nobody_is_replayed_to_a_receiver_that_was_configured_sinc
 ) -> None:
     told.change_settings(notify_urls=())
     notification = one_notification(told)
-    assert replay(told, notification.id)["status"] == 503
+    assert replay(told, notification.id)["status"] == 404
     told.change_settings(notify_urls=(receiver.url,))
 
     assert replay(told, notification.id, "https://elsewhere.example")["status"] == 404
@@ -282,3 +283,40 @@ def test_what_was_told_nobody_is_replayed_to_a_receiver_that_was_configured_sinc
 
     assert replay(told, notification.id, receiver.url)["status"] == 200
     assert len(receiver.came) == 1
+
+
+def test_a_session_s_timeline_says_how_far_each_notification_got(told: Shop, receiver: Receiver) -> None:
+    receiver.answer = answering(410)
+    notification = one_notification(told)
+
+    def said() -> list[str]:
+        with db.transaction():
+            entries = timeline.timeline(notification.session_id)
+        return [entry["why"] for entry in entries if entry["what"] == "notice"]
+
+    assert said() == ["window.extended, not delivered yet"]
+    later(told, minutes=3)
+    assert said() == ["window.extended, given up at a receiver"]
+    receiver.answer = answering(200)
+    replay(told, notification.id)
+    assert said() == ["window.extended, delivered"]
+
+
+def test_what_is_due_waits_or_died_is_found_by_indexes_of_unfinished_rows(told: Shop, receiver: Receiver) -> None:
+    notification = one_notification(told)
+    at = clock.now()
+    many = """
+        INSERT INTO notification_deliveries (notification_id, sink, delivered_at, created_at)
+        SELECT %s, n::text, %s, %s FROM generate_series(1, 20000) AS n"""
+    due = "SELECT id FROM notification_deliveries WHERE next_try_at <= %(now)s ORDER BY next_try_at LIMIT %(limit)s"
+    queries = {
+        "notification_deliveries_due": due,
+        "notification_deliveries_waiting": measure.PENDING["notifications"],
+        "notification_deliveries_dead": measure.PENDING["notifications_dead"],
+    }
+    with db.transaction():
+        db.database.execute_sql(many, (notification.id, at, at))
+        db.database.execute_sql("ANALYZE notification_deliveries")
+        for index, query in queries.items():
+            rows = db.database.execute_sql(f"EXPLAIN {query}", {"now": at, "limit": 500}).fetchall()
+            assert index in "\n".join(row[0] for row in rows), index

@@ -1,5 +1,6 @@
 """A server on this machine that is told things, and answers as the test says."""
 
+import ssl
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -20,10 +21,11 @@ class Delivery:
 
 @dataclass
 class Receiver:
-    """Answers each POST with what ``answer`` returns: status and headers; keeps what came."""
+    """Answers each POST with what ``answer`` returns: status and headers; keeps what came. ``tls``: speaks HTTPS."""
 
     answer: Callable[[Delivery], Answer] = lambda delivery: (204, {})
     came: list[Delivery] = field(default_factory=list)
+    tls: ssl.SSLContext | None = None
 
     def __post_init__(self) -> None:
         receiver = self
@@ -43,12 +45,19 @@ class Receiver:
                 """Be quiet."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        if self.tls is not None:
+            self._server.socket = self.tls.wrap_socket(self._server.socket, server_side=True)
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+
+    @property
+    def port(self) -> int:
+        """Its port."""
+        return self._server.server_port
 
     @property
     def url(self) -> str:
         """Where it listens."""
-        return f"http://127.0.0.1:{self._server.server_port}"
+        return f"http://127.0.0.1:{self.port}"
 
     def close(self) -> None:
         """End it."""

@@ -29,9 +29,9 @@ def test_every_actor_listens_on_a_queue_that_exists() -> None:
     assert set(ACTORS.values()) == set(Queue)
 
 
-def test_nobody_waits_behind_a_pdf_or_a_sweep() -> None:
-    assert ROLES["receipts"] == (Queue.RECEIPT_NUMBERS, Queue.RECEIPTS)
-    assert not {Queue.SWEEPS, Queue.WINDOWS} & set(ROLES["interactive"])
+def test_nobody_waits_behind_a_pdf_a_sweep_or_a_server_that_is_not_ours() -> None:
+    assert ROLES["receipts"] == (Queue.RECEIPT_NUMBERS, Queue.RECEIPTS, Queue.DELIVERIES)
+    assert not {Queue.SWEEPS, Queue.WINDOWS, Queue.DELIVERIES} & set(ROLES["interactive"])
     assert ACTORS["receipts.render"] == Queue.RECEIPTS
     assert ACTORS["checkout.open"] == Queue.WINDOWS
 
