@@ -292,7 +292,7 @@ def test_a_session_s_timeline_says_how_far_each_notification_got(told: Shop, rec
     def said() -> list[str]:
         with db.transaction():
             entries = timeline.timeline(notification.session_id)
-        return [entry["why"] for entry in entries if entry["what"] == "notice"]
+        return [entry["text"] for entry in entries if entry["what"] == "notice"]
 
     assert said() == ["window.extended, not delivered yet"]
     later(told, minutes=3)
