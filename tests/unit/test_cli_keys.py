@@ -9,6 +9,7 @@ from typer.testing import CliRunner, Result
 
 from paywindow.cli import app
 from paywindow.keys import Scope, find_service_key, hash_service_key, new_service_key
+from paywindow.notify.signatures import secret_bytes
 from paywindow.settings import Role, Settings
 
 
@@ -91,6 +92,13 @@ def test_secrets_of_buyers_links_are_long_and_never_the_same() -> None:
     made = {told("buyer-secret")["secret"] for _ in range(20)}
     assert len(made) == 20
     assert all(len(secret) >= 43 and "," not in secret for secret in made)
+
+
+def test_a_secret_of_notifications_is_one_that_settings_take() -> None:
+    made = {told("notify-secret")["secret"] for _ in range(20)}
+    assert len(made) == 20
+    assert {len(secret_bytes(secret)) for secret in made} == {32}
+    assert "NOTIFY_WEBHOOK_SECRETS" in run("notify-secret").stdout
 
 
 @pytest.mark.parametrize(
