@@ -1,14 +1,8 @@
 """Notifications to SNS topics, against moto over HTTP: what arrives in a queue that is subscribed."""
 
 import json
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
-from urllib.request import urlopen
-
-import boto3  # type: ignore[import-untyped]
-import pytest
-from moto.server import ThreadedMotoServer
 
 from paywindow.messages import build
 from paywindow.models.tables import Notification, NotificationDelivery
@@ -17,26 +11,6 @@ if TYPE_CHECKING:
     from conftest import Shop
 else:
     Shop = Any
-
-
-@pytest.fixture(scope="module")
-def endpoint() -> Iterator[str]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
-
-
-@pytest.fixture
-def aws(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Any]:
-    """Clients of an empty AWS."""
-    for name in [name for name in os.environ if name.startswith("AWS_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
-    with urlopen(f"{endpoint}/moto-api/reset", data=b""):
-        return lambda service: boto3.session.Session().client(service, endpoint_url=endpoint, region_name="eu-west-1")
 
 
 def topic(aws: Callable[[str], Any], name: str) -> tuple[str, Callable[[], list[dict[str, Any]]]]:
@@ -71,10 +45,10 @@ def extended(shop: Shop) -> Notification:
 
 
 def test_a_topic_gets_the_same_json_with_type_and_id(
-    make_shop: Callable[..., Shop], aws: Callable[[str], Any], endpoint: str
+    make_shop: Callable[..., Shop], aws: Callable[[str], Any], aws_endpoint: str
 ) -> None:
     arn, came = topic(aws, "payments")
-    notification = extended(make_shop(NOTIFY_SNS_TOPIC_ARN=arn, AWS_ENDPOINT_URL=endpoint))
+    notification = extended(make_shop(NOTIFY_SNS_TOPIC_ARN=arn, AWS_ENDPOINT_URL=aws_endpoint))
 
     (message,) = came()
     assert message["Body"] == notification.payload
@@ -85,10 +59,10 @@ def test_a_topic_gets_the_same_json_with_type_and_id(
 
 
 def test_a_fifo_topic_keeps_a_session_s_order_and_drops_repeats(
-    make_shop: Callable[..., Shop], aws: Callable[[str], Any], endpoint: str
+    make_shop: Callable[..., Shop], aws: Callable[[str], Any], aws_endpoint: str
 ) -> None:
     arn, came = topic(aws, "payments.fifo")
-    shop = make_shop(NOTIFY_SNS_TOPIC_ARN=arn, AWS_ENDPOINT_URL=endpoint)
+    shop = make_shop(NOTIFY_SNS_TOPIC_ARN=arn, AWS_ENDPOINT_URL=aws_endpoint)
     notification = extended(shop)
 
     (message,) = came()
@@ -98,10 +72,10 @@ def test_a_fifo_topic_keeps_a_session_s_order_and_drops_repeats(
 
 
 def test_a_topic_that_is_missing_is_tried_again(
-    make_shop: Callable[..., Shop], aws: Callable[[str], Any], endpoint: str
+    make_shop: Callable[..., Shop], aws: Callable[[str], Any], aws_endpoint: str
 ) -> None:
     arn = "arn:aws:sns:eu-west-1:123456789012:later"
-    shop = make_shop(NOTIFY_SNS_TOPIC_ARN=arn, AWS_ENDPOINT_URL=endpoint)
+    shop = make_shop(NOTIFY_SNS_TOPIC_ARN=arn, AWS_ENDPOINT_URL=aws_endpoint)
     extended(shop)
     (waiting,) = shop.rows(NotificationDelivery)
     assert (waiting.tries, waiting.last_error) == (1, "refused: NotFound")

@@ -1,16 +1,13 @@
 """The S3 store against moto over HTTP: protected, written once, and clear about what went wrong."""
 
-import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.request import urlopen
 
-import boto3  # type: ignore[import-untyped]
 import pytest
 from botocore.awsrequest import AWSResponse  # type: ignore[import-untyped]
-from moto.server import ThreadedMotoServer
 
 from paywindow.receipts.s3_store import S3Store
 from paywindow.receipts.storage import StorageRefused, StorageUnavailable, sha256
@@ -20,25 +17,10 @@ KEY = "receipts/2026/R-2026-000123.pdf"
 KMS_KEY = "arn:aws:kms:eu-west-1:123456789012:key/0b0f3a0e-6a3a-4a6e-9a51-6f4c2f6f2b11"
 
 
-@pytest.fixture(scope="module")
-def endpoint() -> Iterator[str]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
-
-
 @pytest.fixture
-def s3(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+def s3(aws: Callable[[str], Any]) -> Any:
     """A plain client, for looking at what the store did; the bucket is new, versioned and has Object Lock."""
-    for name in [name for name in os.environ if name.startswith("AWS_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
-    with urlopen(f"{endpoint}/moto-api/reset", data=b""):
-        client = boto3.session.Session().client("s3", endpoint_url=endpoint)
+    client = aws("s3")
     client.create_bucket(
         Bucket=BUCKET,
         CreateBucketConfiguration={"LocationConstraint": "eu-west-1"},
@@ -48,8 +30,8 @@ def s3(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 @pytest.fixture
-def store(s3: Any, endpoint: str) -> S3Store:
-    return S3Store(BUCKET, kms_key_arn=KMS_KEY, lock_mode="COMPLIANCE", retain_days=3650, endpoint_url=endpoint)
+def store(s3: Any, aws_endpoint: str) -> S3Store:
+    return S3Store(BUCKET, kms_key_arn=KMS_KEY, lock_mode="COMPLIANCE", retain_days=3650, endpoint_url=aws_endpoint)
 
 
 def versions(s3: Any) -> list[str]:
@@ -94,8 +76,8 @@ def test_the_request_carries_every_header(store: S3Store) -> None:
     assert headers["x-amz-checksum-sha256"] == "Ia+OcchwMZbff+H/kBhpqI/mTAe7qoPYOO+0WlK08wM="
 
 
-def test_without_protection_settings_the_bucket_decides(s3: Any, endpoint: str) -> None:
-    S3Store(BUCKET, endpoint_url=endpoint).put(KEY, b"%PDF-1")
+def test_without_protection_settings_the_bucket_decides(s3: Any, aws_endpoint: str) -> None:
+    S3Store(BUCKET, endpoint_url=aws_endpoint).put(KEY, b"%PDF-1")
 
     head = s3.head_object(Bucket=BUCKET, Key=KEY)
     assert "SSEKMSKeyId" not in head
@@ -138,9 +120,9 @@ def test_a_presigned_link_downloads_under_the_receipts_name(store: S3Store) -> N
         assert 'filename="R-2026-000123.pdf"' in response.headers["Content-Disposition"]
 
 
-def test_a_missing_bucket_or_file_is_refused(store: S3Store, endpoint: str) -> None:
+def test_a_missing_bucket_or_file_is_refused(store: S3Store, aws_endpoint: str) -> None:
     with pytest.raises(StorageRefused, match="404 NoSuchBucket"):
-        S3Store("no-such-bucket", endpoint_url=endpoint).put(KEY, b"")
+        S3Store("no-such-bucket", endpoint_url=aws_endpoint).put(KEY, b"")
     with pytest.raises(StorageRefused, match="404 NoSuchKey"):
         store.get(KEY)
 
@@ -182,7 +164,7 @@ def test_an_error_of_s3_is_sorted_by_whether_it_passes(
         store.put(KEY, b"body")
 
 
-def test_missing_credentials_are_refused(monkeypatch: pytest.MonkeyPatch, s3: Any, endpoint: str) -> None:
+def test_missing_credentials_are_refused(monkeypatch: pytest.MonkeyPatch, s3: Any, aws_endpoint: str) -> None:
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
@@ -190,7 +172,7 @@ def test_missing_credentials_are_refused(monkeypatch: pytest.MonkeyPatch, s3: An
     monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")
 
     with pytest.raises(StorageRefused, match="credentials"):
-        S3Store(BUCKET, endpoint_url=endpoint).put(KEY, b"body")
+        S3Store(BUCKET, endpoint_url=aws_endpoint).put(KEY, b"body")
 
 
 def test_half_a_lock_is_a_mistake() -> None:
