@@ -22,6 +22,7 @@ from paywindow.embedded import EmbeddedRedis
 from paywindow.embedded.ports import free_port
 from paywindow.embedded.processes import Supervised, spawn
 from paywindow.keys import hash_service_key, new_service_key
+from paywindow.settings import Role, Settings
 
 DOCKER = Path(__file__).parents[2] / "docker"
 SERVICES: dict[str, dict[str, Any]] = yaml.safe_load((DOCKER / "compose.yml").read_text())["services"]
@@ -133,7 +134,8 @@ def test_a_process_that_stands_still_is_not_healthy_and_redis_being_away_says_no
     containers: Containers, redis_server: EmbeddedRedis, until: Until
 ) -> None:
     scheduler = containers.start("scheduler")
-    with redis.Redis(connection_pool=redis.ConnectionPool.from_url(redis_server.url, db=1)) as state:
+    settings = Settings.load(Role.SCHEDULER, containers.environment("scheduler"))
+    with redis.Redis.from_url(settings.state_url) as state:
         until(lambda: state.keys("pw:alive:scheduler:*"), "a sign of life")
         assert containers.is_healthy("scheduler")
 
