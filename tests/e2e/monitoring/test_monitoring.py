@@ -194,6 +194,9 @@ class Trouble:
         for number in range(12):
             self._stripe.emit("transfer.updated", {"id": f"tr_of_somebody_else_{number}", "object": "transfer"})
         self._monitored.pass_time(minutes=20)
+        self._monitored.enqueue("sweeps.stripe_events")
+        read_back = "sum(payments_stripe_events_recovered_total) > 10"
+        self._until(lambda: self._monitored.query(read_back), "what was never sent to be read back")
         self._monitored.enqueue("sweeps.window_mirror")
         self._monitored.enqueue("publish.operation", operation_id="not a uuid")
         self._stripe.fault("429", times=8, path_prefix="/v1/checkout/sessions")
