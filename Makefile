@@ -54,7 +54,7 @@ pictures: $(VENV)/ready test-packages ## Take the pictures of the documentation 
 	@PAYWINDOW_PICTURES=$(CURDIR)/docs/images $(BIN)/python -m pytest --quiet tests/e2e/browser/test_states.py $(ARGS)
 
 .PHONY: image
-image: packages ## Make the Python environment of the container image in build/image, as docker/Dockerfile does, and start it
+image: $(VENV)/ready packages ## Make the Python environment of the container image in build/image, as docker/Dockerfile does, and start it
 	@$(PYTHON) docker/environment.py dependencies build/image
 	@$(PYTHON) docker/environment.py product build/image
 	@build/image/bin/paywindow openapi >build/image/openapi.json

@@ -169,8 +169,7 @@ class Trouble:
         away..."""
         self._falsify(by=1)
         self._dispute()
-        drift = "sum(payments_reconciliation_drift{code='amount_differs', outcome='left'})"
-        self._until(lambda: self._monitored.number(drift), "the comparison with Stripe to find that")
+        self._until(lambda: self._compared() > 0, "the comparison with Stripe to find that")
         created = self._shop.open_sessions(9)
         self._stripe.webhook_mode("drop")
         self._renderer.write_text("#!/bin/sh\nexit 1\n")
@@ -226,12 +225,19 @@ class Trouble:
         # What waits for its next try is tried now, and the books are compared again.
         self._monitored.pass_time(hours=25)
         self._monitored.enqueue("sweeps.window_mirror")
+        self._until(lambda: self._compared() == 0, "the next comparison to find nothing")
 
     def _falsify(self, by: int) -> None:
         """Change an amount in the books."""
         payment_intent = self._shop.charges(self._other)[0]["payment_intent"]
         change = "UPDATE transactions SET amount_minor = amount_minor + %s WHERE stripe_payment_intent_id = %s"
         self._write(change, by, payment_intent)
+
+    def _compared(self) -> float:
+        """Have the daily comparison gone on with; how many differences of that kind the last finished one has left."""
+        self._monitored.enqueue("sweeps.reconciliation")
+        time.sleep(1)
+        return self._monitored.number("sum(payments_reconciliation_drift{code='amount_differs', outcome='left'})") or 0
 
     def _dispute(self) -> None:
         """Have a payment disputed, and let the time pass until two days before the evidence is due."""
