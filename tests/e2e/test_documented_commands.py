@@ -30,6 +30,8 @@ RUN: dict[str, set[int]] = {
     "paywindow reconcile --since 2026-11-20 --repair": {0, 1},
     "paywindow reconcile --json": {0, 1},
     "paywindow sessions show SESSION_ID": {0},
+    "paywindow sessions show $SESSION": {0},
+    "paywindow sessions refund $SESSION --amount 75.50 --reason 'scratched'": {0},
     # Nothing is held: refused, and nothing changes.
     'paywindow sessions resolve SESSION_ID accept --reason "the seller agrees"': {1},
     'paywindow sessions resolve SESSION_ID refund --reason "the auction is sold"': {1},
@@ -40,7 +42,7 @@ RUN: dict[str, set[int]] = {
     "paywindow openapi": {0},
 }
 #: Words of commands that ask first. There is nobody to ask here.
-_ASKING = ("--repair", "resolve")
+_ASKING = ("--repair", "resolve", "refund")
 
 _PROCESS = "runs until it is stopped; test_purchase.py and test_containers.py start it"
 NOT_RUN: dict[str, str] = {
@@ -120,7 +122,7 @@ def test_the_commands_of_operators_do_what_they_say(
     for text in RUN:
         typed = text.replace("SESSION_ID", created["paymentSession"]["id"])
         typed += " --yes" * any(word in text.split() for word in _ASKING)
-        done = _type(typed, environment, tmp_path)
+        done = _type(typed, {**environment, "SESSION": created["paymentSession"]["id"]}, tmp_path)
         ended[text] = (done.returncode, done.stdout + done.stderr)
 
     assert {text: said for text, (code, said) in ended.items() if code not in RUN[text]} == {}
