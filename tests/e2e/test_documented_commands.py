@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import sys
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,11 @@ RUN: dict[str, set[int]] = {
     "paywindow keys rotate shop": {0},
     "paywindow keys rotate shop --finish": {0},
     "paywindow openapi": {0},
+    "paywindow notifications list --state waiting": {0},
+    "paywindow notifications list --state dead": {0},
+    # There is none of this id.
+    "paywindow notifications show NOTIFICATION_ID": {1},
+    'paywindow notifications replay NOTIFICATION_ID --reason "the receiver is back"': {1},
 }
 #: Words of commands that ask first. There is nobody to ask here.
 _ASKING = ("--repair", "resolve", "refund")
@@ -120,7 +126,9 @@ def test_the_commands_of_operators_do_what_they_say(
 
     ended = {}
     for text in RUN:
-        typed = text.replace("SESSION_ID", created["paymentSession"]["id"])
+        typed = text.replace("NOTIFICATION_ID", str(uuid.uuid4())).replace(
+            "SESSION_ID", created["paymentSession"]["id"]
+        )
         typed += " --yes" * any(word in text.split() for word in _ASKING)
         done = _type(typed, {**environment, "SESSION": created["paymentSession"]["id"]}, tmp_path)
         ended[text] = (done.returncode, done.stdout + done.stderr)

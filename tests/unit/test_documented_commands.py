@@ -15,6 +15,7 @@ from paywindow.front.openapi import document
 SAMPLES = {
     "SESSION_ID": str(uuid.uuid4()),
     "$SESSION": str(uuid.uuid4()),
+    "NOTIFICATION_ID": str(uuid.uuid4()),
     "MESSAGE_ID": str(uuid.uuid4()),
     "MAKER": str(uuid.uuid4()),
 }
