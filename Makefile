@@ -53,6 +53,13 @@ bench: $(VENV)/ready packages ## Measure against baselines: a table, and build/b
 pictures: $(VENV)/ready test-packages ## Take the pictures of the documentation anew
 	@PAYWINDOW_PICTURES=$(CURDIR)/docs/images $(BIN)/python -m pytest --quiet tests/e2e/browser/test_states.py $(ARGS)
 
+.PHONY: image
+image: $(VENV)/ready packages ## Make the Python environment of the container image in build/image, as docker/Dockerfile does, and start it
+	@$(PYTHON) docker/environment.py dependencies build/image
+	@$(PYTHON) docker/environment.py product build/image
+	@build/image/bin/paywindow openapi >build/image/openapi.json
+	@build/image/bin/paywindow --help
+
 .PHONY: lint
 lint: $(VENV)/ready ## Check style, format and types
 	@$(BIN)/ruff check

@@ -13,6 +13,7 @@ How a command of an operator looks (CONTRIBUTING.md has an example):
 import typer
 
 from paywindow.cli import (
+    alive,
     backfill,
     backlog,
     dead,
@@ -41,6 +42,7 @@ processes.register(app)
 local.register(app)
 reconcile.register(app)
 session_money.register(sessions.app)
+app.command()(alive.alive)
 app.command()(doctor_command.doctor)
 app.command()(backlog.backlog)
 app.command()(backfill.backfill)

@@ -84,7 +84,7 @@ def test_the_runbook_has_no_section_for_an_alert_that_is_gone() -> None:
 
 @pytest.mark.parametrize("alert", ALERTS)
 def test_every_alert_says_whom_to_tell_and_what_is_wrong(alert: str) -> None:
-    components = {"checkout", "webhooks", "receipts", "queue", "stripe", "platform"}
+    components = {"checkout", "webhooks", "books", "receipts", "queue", "stripe", "platform"}
 
     assert ALERTS[alert]["labels"]["severity"] in ("critical", "warning")
     assert ALERTS[alert]["labels"]["component"] in components

@@ -135,7 +135,7 @@ def short_rules() -> dict[str, Any]:
     rules: dict[str, Any] = yaml.safe_load((DOCKER / "prometheus/rules/payments.yml").read_text())
     for rule in (rule for group in rules["groups"] for rule in group["rules"]):
         rule.pop("for", None)
-        rule["expr"] = re.sub(r"\[\d+m\]", f"[{WINDOW}]", rule["expr"])
+        rule["expr"] = re.sub(r"\[\d+[mh]\]", f"[{WINDOW}]", rule["expr"])
         if rule.get("alert") in _REAL_AGES:
             real, short = _REAL_AGES[rule["alert"]]
             assert f"> {real}" in rule["expr"]
