@@ -12,6 +12,7 @@ Function = TypeVar("Function", bound=Callable[..., None])
 
 _MODULES = (
     "analytics",
+    "card_scan",
     "create",
     "deadline",
     "disputes",

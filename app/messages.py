@@ -94,6 +94,7 @@ ACTORS: dict[str, Queue] = {
     "sweeps.sellers": Queue.SWEEPS,
     "sweeps.notifications": Queue.SWEEPS,
     "sweeps.measure": Queue.SWEEPS,
+    "sweeps.card_numbers": Queue.SWEEPS,
 }
 
 

@@ -118,6 +118,17 @@ ANALYTICS_EVENTS = Counter(
     "Tries to send an analytics event to Segment, by outcome: sent, failed (tried again), dropped (given up).",
     ["outcome"],
 )
+CARD_NUMBERS = Gauge(
+    "payments_card_numbers_found",
+    "Places where the last finished scan of the database found a card number, by table.",
+    ["table"],
+    multiprocess_mode="mostrecent",
+)
+CARD_SCAN_FINISHED = Gauge(
+    "payments_card_scan_finished_timestamp_seconds",
+    "When the database was last searched for card numbers to the end; 0: not since these workers started.",
+    multiprocess_mode="mostrecent",
+)
 SPLIT_AMOUNT = Counter(
     "payments_minor_units",
     "Money of payments whose figures are known, in minor units: amount = platform + seller; stripe_fee is the platform's, in "

@@ -24,4 +24,5 @@ TABLE: tuple[Periodic, ...] = (
     Periodic("sweeps.sellers", 30),
     Periodic("sweeps.notifications", 5),
     Periodic("sweeps.measure", 10),
+    Periodic("sweeps.card_numbers", 60),
 )

@@ -27,13 +27,14 @@ def register(app: typer.Typer) -> None:
 
 def front() -> None:
     """Take requests and webhooks, and enqueue them."""
-    from paywindow import logs, metrics_server
+    from paywindow import error_reports, logs, metrics_server
     from paywindow.cli.connections import open_redis
     from paywindow.front.server import serve
     from paywindow.heartbeats import beating
 
     settings = Settings.load(Role.FRONT)
-    logs.configure(settings.log_level, "front")
+    logs.configure(settings, "front")
+    error_reports.start(settings, "front")
     metrics_server.serve(settings)
     with beating(open_redis(settings.state_url), "front"):
         serve(settings)
@@ -69,7 +70,7 @@ def worker(
             sys.executable,
             "-P",
             "-m",
-            "dramatiq",
+            "paywindow.worker_master",
             "paywindow.actors.worker:broker",
             *arguments,
             "--queues",
@@ -83,7 +84,7 @@ def scheduler() -> None:
     import redis
     from prometheus_client import REGISTRY
 
-    from paywindow import logs, metrics_server
+    from paywindow import error_reports, logs, metrics_server
     from paywindow.cli.connections import open_redis
     from paywindow.heartbeats import beating
     from paywindow.measurements import MeasurementCollector
@@ -91,7 +92,8 @@ def scheduler() -> None:
     from paywindow.schedules.runner import Scheduler
 
     settings = Settings.load(Role.SCHEDULER)
-    logs.configure(settings.log_level, "scheduler")
+    logs.configure(settings, "scheduler")
+    error_reports.start(settings, "scheduler")
     client = redis.Redis.from_url(secret(settings.redis_url), socket_timeout=5, socket_connect_timeout=5)
     REGISTRY.register(QueueCollector(impatient(secret(settings.redis_url))))
     REGISTRY.register(MeasurementCollector(impatient(settings.state_url)))
