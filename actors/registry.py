@@ -36,6 +36,7 @@ _MODULES = (
     "sessions",
     "stop",
     "sweeps",
+    "synthetic",
     "take_back",
     "windows",
 )

@@ -95,6 +95,7 @@ ACTORS: dict[str, Queue] = {
     "sweeps.notifications": Queue.SWEEPS,
     "sweeps.measure": Queue.SWEEPS,
     "sweeps.card_numbers": Queue.SWEEPS,
+    "sweeps.synthetic_purchase": Queue.SWEEPS,
 }
 
 

@@ -90,6 +90,7 @@ def scheduler() -> None:
     from paywindow.measurements import MeasurementCollector
     from paywindow.queue_gauges import QueueCollector, impatient
     from paywindow.schedules.runner import Scheduler
+    from paywindow.schedules.table import table
 
     settings = Settings.load(Role.SCHEDULER)
     logs.configure(settings, "scheduler")
@@ -98,7 +99,7 @@ def scheduler() -> None:
     REGISTRY.register(QueueCollector(impatient(secret(settings.redis_url))))
     REGISTRY.register(MeasurementCollector(impatient(settings.state_url)))
     metrics_server.serve(settings)
-    runner = Scheduler(client)
+    runner = Scheduler(client, table(settings))
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, lambda *_: runner.stop())
     with beating(open_redis(settings.state_url), "scheduler"):

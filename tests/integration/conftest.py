@@ -134,6 +134,10 @@ class Shop:
 
     def change_settings(self, **changes: Any) -> None:
         """Start the workers anew with other settings."""
+        self.use_settings(payment_save_methods=True)
+
+    def use_settings(self, **changes: Any) -> None:
+        """Start the actors' runtime again with other settings."""
         self.settings = self.settings.model_copy(update=changes)
         db.disconnect()
         runtime.start(self.settings, self.queue)  # type: ignore[arg-type] # the queue stands in for the broker
