@@ -103,10 +103,10 @@ def _whole(number: int, began: datetime) -> tuple[bool, float]:
     if operation is not None and session is None and operation.outcome is not None:
         raise PaywindowError("its page was refused")
     if session is not None and session.status in PAYABLE and attempt is not None and attempt.status == "open":
-        _pay(attempt.stripe_checkout_id)
+        _pay(attempt.page_id)
     elif session is not None and session.status not in (*PAYABLE, Status.PROCESSING, Status.COMPLETED):
         raise PaywindowError(f"its session is {session.status}")
-    if receipt is None or receipt.stored_at is None:
+    if operation is None or receipt is None or receipt.stored_at is None:
         return False, 0.0
     return True, (receipt.stored_at - operation.created_at).total_seconds()
 

@@ -4,6 +4,7 @@ What is logged as an error is reported, scrubbed as the log lines are, with the 
 id finds its errors. No local variables, requests, users or traces are sent (https://docs.sentry.io/platforms/python/).
 """
 
+from functools import partial
 from typing import Any
 
 from paywindow import __version__, logs
@@ -34,13 +35,12 @@ def start(settings: Settings, role: str) -> None:
         # Only what is logged: integrations of web frameworks and queues would add requests and messages.
         default_integrations=False,
         integrations=[LoggingIntegration(), AtexitIntegration(callback=lambda pending, timeout: None)],
-        before_send=_before_send,
+        before_send=partial(_prepared, role),
     )
-    sentry_sdk.set_tag("role", role)
 
 
-def _before_send(event: Any, hint: dict[str, Any]) -> Any:
-    """Tag with the ids, then scrub: whatever is in the event passes here, last of all."""
+def _prepared(role: str, event: Any, hint: dict[str, Any]) -> Any:
+    """Tag with role and ids, then scrub: whatever is in the event passes here, last of all. Runs in the thread of the error."""
     del hint
     tags = event.get("tags") or {}
-    return scrubbed({**event, "tags": {**tags, **logs.current()}})
+    return scrubbed({**event, "tags": {**tags, "role": role, **logs.current()}})
