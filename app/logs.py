@@ -19,7 +19,7 @@ from typing import Any
 from dramatiq import Message, MessageProxy
 from pythonjsonlogger.json import JsonFormatter
 
-from paywindow.scrubbing import know, scrubbed
+from paywindow.scrubbing import know, scrub, scrubbed
 from paywindow.settings import Settings
 
 #: The ids that lines carry, in the order in which they are written.
@@ -29,6 +29,9 @@ IDS = ("request_id", "message_id", "actor", "operation_id", "session_id", "event
 _TALKATIVE = ("stripe", "peewee", "botocore", "boto3", "urllib3", "s3transfer", "asyncio")
 #: Secrets that libraries read from the environment by themselves.
 _FOREIGN_SECRETS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "PGPASSWORD")
+
+#: Fields that nobody but the formatter fills.
+_FIXED = ("time", "level", "role", "pid", "logger")
 
 _NOTHING: Mapping[str, str] = {}
 _ids: ContextVar[Mapping[str, str]] = ContextVar("log_ids", default=_NOTHING)
@@ -61,14 +64,15 @@ def current() -> Mapping[str, str]:
 
 def replace(ids: Mapping[str, str]) -> None:
     """Bind exactly these: for threads that take one piece of work after another."""
-    _ids.set(ids)
+    _ids.set(_with(_NOTHING, ids))
 
 
 def _with(before: Mapping[str, str], ids: Mapping[str, Any]) -> Mapping[str, str]:
     unknown = set(ids) - set(IDS)
     if unknown:
         raise KeyError(f"not in {__name__}.IDS: {', '.join(sorted(unknown))}")
-    return {**before, **{name: str(value) for name, value in ids.items() if value is not None}}
+    # Callers choose request ids, and may choose what must not be logged.
+    return {**before, **{name: scrub(str(value)) for name, value in ids.items() if value is not None}}
 
 
 class Formatter(JsonFormatter):
@@ -90,7 +94,8 @@ class Formatter(JsonFormatter):
 
     def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
         """See :class:`JsonFormatter`."""
-        return {**_ids.get(), **scrubbed(log_data)}
+        fixed = {name: log_data.pop(name) for name in _FIXED if name in log_data}
+        return {**_ids.get(), **fixed, **scrubbed(log_data)}
 
 
 def _name(argument: Any) -> Any:

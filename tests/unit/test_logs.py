@@ -111,3 +111,10 @@ def test_a_message_takes_along_the_request_that_caused_it_and_keeps_its_own() ->
             middleware.before_enqueue(broker, message, None)
 
     assert (first.options["request_id"], second.options["request_id"]) == ("r", "mine")
+
+
+def test_an_id_that_a_caller_chose_is_scrubbed_like_everything_else(written: Any) -> None:
+    with logs.bound(request_id="4242424242424242"):
+        LOG.info("asked")
+
+    assert written()[0]["request_id"] == "[card]"
