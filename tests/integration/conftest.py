@@ -4,6 +4,7 @@ Nothing runs by itself here, so a test decides what happens in which order. Proc
 """
 
 import json
+import os
 import random
 import threading
 import time
@@ -14,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 import redis
@@ -134,10 +136,6 @@ class Shop:
 
     def change_settings(self, **changes: Any) -> None:
         """Start the workers anew with other settings."""
-        self.use_settings(payment_save_methods=True)
-
-    def use_settings(self, **changes: Any) -> None:
-        """Start the actors' runtime again with other settings."""
         self.settings = self.settings.model_copy(update=changes)
         db.disconnect()
         runtime.start(self.settings, self.queue)  # type: ignore[arg-type] # the queue stands in for the broker
@@ -499,3 +497,29 @@ def paywindow(shop_environment: dict[str, str]) -> Callable[..., Any]:
             db._send = send
 
     return run
+
+
+@pytest.fixture(scope="module")
+def aws_endpoint() -> Iterator[str]:
+    """AWS by moto, over HTTP."""
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def aws(aws_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Any]:
+    """Clients of an empty AWS, and credentials for it in the environment instead of the developer's own."""
+    import boto3  # type: ignore[import-untyped]
+
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    with urlopen(f"{aws_endpoint}/moto-api/reset", data=b""):
+        return lambda service: boto3.session.Session().client(service, endpoint_url=aws_endpoint)

@@ -145,7 +145,7 @@ def _card_numbers(shop: Shop) -> Message[Any]:
 
 @case("sweeps.synthetic_purchase")
 def _synthetic(shop: Shop) -> Message[Any]:
-    shop.use_settings(synthetic_purchase_seconds=600)
+    shop.change_settings(synthetic_purchase_seconds=600)
     return build("sweeps.synthetic_purchase")
 
 

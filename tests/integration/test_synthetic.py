@@ -35,7 +35,7 @@ def _nothing_has_ended() -> None:
 @pytest.fixture
 def watched(shop: Shop) -> Shop:
     """The shop with a purchase every ten minutes."""
-    shop.use_settings(synthetic_purchase_seconds=PERIOD)
+    shop.change_settings(synthetic_purchase_seconds=PERIOD)
     return shop
 
 
