@@ -8,6 +8,7 @@ Handlers never call Stripe: one that needs Stripe's word raises :class:`AskStrip
 Session is read, and the handler runs again with the answer.
 """
 
+import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
@@ -23,6 +24,8 @@ from paywindow.errors import Permanent, StripeUnavailable
 from paywindow.models import inbox
 from paywindow.models.database import after_commit, savepoint, transaction
 from paywindow.models.tables import StripeEvent
+
+logger = logging.getLogger(__name__)
 
 #: How often an event that came before its time is looked at again, if nothing wakes it.
 WAIT = timedelta(seconds=5)
@@ -80,6 +83,7 @@ def _run(row: StripeEvent, known: dict[str, Checkout]) -> str | None:
     except NotYet as early:
         inbox.waits(row, str(early), at + WAIT)
     except Exception as error:
+        logger.exception("%s could not be handled", row.type)
         # Not swallowed: it is on the row, counted towards parking, and the sweep runs the handler again.
         inbox.failed(row, f"{type(error).__name__}: {error}", at)
         after_commit(metrics.EVENT_FAILURES.inc)

@@ -1,5 +1,6 @@
 """Which function answers to which actor name."""
 
+import logging
 from collections.abc import Callable
 from importlib import import_module
 from typing import TypeVar
@@ -12,6 +13,7 @@ Function = TypeVar("Function", bound=Callable[..., None])
 
 _MODULES = (
     "analytics",
+    "card_scan",
     "create",
     "deadline",
     "disputes",
@@ -35,6 +37,7 @@ _MODULES = (
     "sessions",
     "stop",
     "sweeps",
+    "synthetic",
     "take_back",
     "windows",
 )
@@ -76,4 +79,6 @@ def declare(broker: Broker) -> None:
     """Make Dramatiq actors of all functions, each on its queue."""
     for name, function in functions().items():
         queue = ACTORS[name]
-        Actor(function, broker=broker, actor_name=name, queue_name=queue, priority=_PRIORITY[queue], options={})
+        made = Actor(function, broker=broker, actor_name=name, queue_name=queue, priority=_PRIORITY[queue], options={})
+        # At DEBUG it would write all arguments, whole webhooks too.
+        made.logger.setLevel(logging.INFO)

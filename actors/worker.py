@@ -12,7 +12,7 @@ import redis
 from dramatiq import Worker
 from dramatiq.middleware import Middleware
 
-from paywindow import logs
+from paywindow import error_reports, logs
 from paywindow.actors import registry, runtime
 from paywindow.broker import SOCKET_TIMEOUT_SECONDS, make_broker
 from paywindow.embedded.processes import die_with_parent
@@ -87,7 +87,8 @@ class SignOfLife(Middleware):
 
 
 settings = Settings.load(Role.WORKER)
-logs.configure(settings.log_level, "worker")
+logs.configure(settings, "worker")
+error_reports.start(settings, "worker")
 broker = make_broker(
     secret(settings.redis_url), Watchdog(), EndRenderers(), SignOfLife(settings), CountMessages(), ServeMetrics()
 )

@@ -26,6 +26,7 @@ from dramatiq.middleware import CurrentMessage, Middleware, Retries
 
 from paywindow.consumer import Consumer
 from paywindow.errors import Permanent
+from paywindow.message_logs import LogMessages
 
 logger = logging.getLogger(__name__)
 
@@ -127,7 +128,8 @@ class KeepWhatCannotBeRetried(Retries):
 def make_broker(redis_url: str, *extra: Middleware) -> Broker:
     """The broker over ``redis_url`` with paywindow's middleware; also installed as Dramatiq's global broker.
 
-    Order: retries come first so that they see what the others raise. ``TimeLimit`` and shutdown notifications are left out
+    Order: logs come first, so that whatever the others say has the message's ids; then retries, so that they see what the
+    others raise. ``TimeLimit`` and shutdown notifications are left out
     on purpose: both raise inside a running thread at any line, which can cost a message or a transaction. Every blocking
     call has a limit of its own instead (Stripe, statements, the renderer).
     """
@@ -139,6 +141,7 @@ def make_broker(redis_url: str, *extra: Middleware) -> Broker:
             health_check_interval=30,
         ),
         middleware=[
+            LogMessages(),
             KeepWhatCannotBeRetried(min_backoff=MIN_BACKOFF_MS, max_backoff=MAX_BACKOFF_MS, retry_when=worth_retrying),
             CurrentMessage(),
             *extra,

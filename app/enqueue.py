@@ -10,6 +10,7 @@ The keys and bytes are those of :meth:`dramatiq.brokers.redis.RedisBroker.enqueu
 
 import asyncio
 from collections import deque
+from contextvars import Context
 from typing import Any, NamedTuple
 from uuid import uuid4
 
@@ -17,6 +18,7 @@ import redis.asyncio
 from dramatiq import Message
 
 from paywindow.errors import PaywindowError
+from paywindow.message_logs import request_option
 
 NAMESPACE = "dramatiq"
 
@@ -75,7 +77,7 @@ class Enqueuer:
         self._unconfirmed += 1
         arrival.sent.add_done_callback(self._forget)
         if self._sender is None:
-            self._sender = asyncio.create_task(self._send_all(), name="enqueuer")
+            self._sender = asyncio.create_task(self._send_all(), name="enqueuer", context=Context())
         await arrival.sent
 
     async def close(self) -> None:
@@ -119,7 +121,7 @@ class Enqueuer:
 def _arrival(message: Message[Any]) -> _Arrival:
     # A message can be queued more than once under its own id (retries are), so each time in Redis has one more id.
     redis_id = str(uuid4())
-    data = message.copy(options={"redis_message_id": redis_id}).encode()
+    data = message.copy(options={**request_option(), "redis_message_id": redis_id}).encode()
     return _Arrival(message.queue_name, redis_id, data, asyncio.get_running_loop().create_future())
 
 

@@ -1,20 +1,130 @@
-"""JSON lines on standard error: one object a line, with the process's role and whatever ids the caller adds."""
+"""JSON lines on standard error: one object a line, with the ids of what it is about, and nothing in it that must not leave.
+
+The ids join what front ends, workers and the scheduler say. They are bound to the running request or message, not handed
+around: the front end binds ``request_id``, the worker's middleware what its message carries
+(:mod:`paywindow.message_logs`), and code that learns whose session or attempt it works on calls :func:`bind`. A message
+takes the request's id along, so one id leads from the request to everything that it caused.
+"""
 
 import logging
+import os
 import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from types import TracebackType
+from typing import Any
 
+from dramatiq import Message, MessageProxy
 from pythonjsonlogger.json import JsonFormatter
 
+from paywindow.scrubbing import know, scrub, scrubbed
+from paywindow.settings import Settings
 
-def configure(level: str, role: str) -> None:
-    """Send all logs of this process to standard error as JSON."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(
-        JsonFormatter(
-            "%(levelname)s %(name)s %(message)s",
-            rename_fields={"levelname": "level", "name": "logger"},
+#: The ids that lines carry, in the order in which they are written.
+IDS = ("request_id", "message_id", "actor", "operation_id", "session_id", "event_id", "attempt_id")
+
+#: Libraries that write whole requests, statements or bodies at DEBUG.
+_TALKATIVE = ("stripe", "peewee", "botocore", "boto3", "urllib3", "s3transfer", "asyncio")
+#: Secrets that libraries read from the environment by themselves.
+_FOREIGN_SECRETS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "PGPASSWORD")
+
+#: Fields that nobody but the formatter fills.
+_FIXED = ("time", "level", "role", "pid", "logger")
+
+_NOTHING: Mapping[str, str] = {}
+_ids: ContextVar[Mapping[str, str]] = ContextVar("log_ids", default=_NOTHING)
+
+logger = logging.getLogger(__name__)
+
+
+def bind(**ids: Any) -> None:
+    """Have the lines that follow in this request or message carry these ids, too; ``None`` is left out.
+
+    Raises :class:`KeyError` for a name that is not in :data:`IDS`.
+    """
+    _ids.set(_with(_ids.get(), ids))
+
+
+@contextmanager
+def bound(**ids: Any) -> Iterator[None]:
+    """The same until the block ends; what is bound inside of it is forgotten with it."""
+    token = _ids.set(_with(_ids.get(), ids))
+    try:
+        yield
+    finally:
+        _ids.reset(token)
+
+
+def current() -> Mapping[str, str]:
+    """What is bound now."""
+    return _ids.get()
+
+
+def replace(ids: Mapping[str, str]) -> None:
+    """Bind exactly these: for threads that take one piece of work after another."""
+    _ids.set(_with(_NOTHING, ids))
+
+
+def _with(before: Mapping[str, str], ids: Mapping[str, Any]) -> Mapping[str, str]:
+    unknown = set(ids) - set(IDS)
+    if unknown:
+        raise KeyError(f"not in {__name__}.IDS: {', '.join(sorted(unknown))}")
+    # Callers choose request ids, and may choose what must not be logged.
+    return {**before, **{name: scrub(str(value)) for name, value in ids.items() if value is not None}}
+
+
+class Formatter(JsonFormatter):
+    """Adds the bound ids, names messages instead of spelling them out, and scrubs."""
+
+    def __init__(self, role: str):
+        super().__init__(
+            "%(levelname)s %(name)s %(message)s %(process)d",
+            rename_fields={"levelname": "level", "name": "logger", "process": "pid", "exc_info": "error"},
             static_fields={"role": role},
             timestamp="time",
         )
-    )
-    logging.basicConfig(level=level, handlers=[handler], force=True)
+
+    def format(self, record: logging.LogRecord) -> str:
+        """See :meth:`logging.Formatter.format`. Never raises for what it is given: a line about it is written instead."""
+        if isinstance(record.args, tuple) and any(isinstance(each, Message | MessageProxy) for each in record.args):
+            record.args = tuple(map(_name, record.args))
+        return super().format(record)
+
+    def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
+        """See :class:`JsonFormatter`."""
+        fixed = {name: log_data.pop(name) for name in _FIXED if name in log_data}
+        return {**_ids.get(), **fixed, **scrubbed(log_data)}
+
+
+def _name(argument: Any) -> Any:
+    """A message's actor and id: its arguments may be a whole webhook."""
+    if isinstance(argument, Message | MessageProxy):
+        return f"{argument.actor_name} {argument.message_id}"
+    return argument
+
+
+def configure(settings: Settings, role: str) -> None:
+    """Send all logs of this process to standard error as JSON, uncaught errors too, without the settings' secrets."""
+    know([*settings.secrets(), *(os.environ.get(name, "") for name in _FOREIGN_SECRETS)])
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(Formatter(role))
+    logging.basicConfig(level=settings.log_level, handlers=[handler], force=True)
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(max(logging.INFO, logging.getLevelName(settings.log_level)))
+    logging.captureWarnings(True)
+    sys.excepthook = _uncaught
+    threading.excepthook = _uncaught_in_thread
+
+
+def _uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error, trace)
+    else:
+        logger.critical("uncaught", exc_info=(kind, error, trace))
+
+
+def _uncaught_in_thread(caught: threading.ExceptHookArgs) -> None:
+    if caught.exc_value is not None and not isinstance(caught.exc_value, SystemExit):
+        _uncaught(caught.exc_type, caught.exc_value, caught.exc_traceback)

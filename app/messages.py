@@ -94,6 +94,8 @@ ACTORS: dict[str, Queue] = {
     "sweeps.sellers": Queue.SWEEPS,
     "sweeps.notifications": Queue.SWEEPS,
     "sweeps.measure": Queue.SWEEPS,
+    "sweeps.card_numbers": Queue.SWEEPS,
+    "sweeps.synthetic_purchase": Queue.SWEEPS,
 }
 
 

@@ -118,6 +118,28 @@ ANALYTICS_EVENTS = Counter(
     "Tries to send an analytics event to Segment, by outcome: sent, failed (tried again), dropped (given up).",
     ["outcome"],
 )
+CARD_NUMBERS = Gauge(
+    "payments_card_numbers_found",
+    "Places where the last finished scan of the database found a card number, by table.",
+    ["table"],
+    multiprocess_mode="mostrecent",
+)
+CARD_SCAN_FINISHED = Gauge(
+    "payments_card_scan_finished_timestamp_seconds",
+    "When the database was last searched for card numbers to the end; 0: not since these workers started.",
+    multiprocess_mode="mostrecent",
+)
+SYNTHETIC_PURCHASE = Gauge(
+    "payments_synthetic_purchase_timestamp_seconds",
+    "When the synthetic purchase last ended so; 0: not since these workers started.",
+    ["result"],
+    multiprocess_mode="mostrecent",
+)
+SYNTHETIC_SECONDS = Gauge(
+    "payments_synthetic_purchase_seconds",
+    "How long the last synthetic purchase that succeeded took.",
+    multiprocess_mode="mostrecent",
+)
 SPLIT_AMOUNT = Counter(
     "payments_minor_units",
     "Money of payments whose figures are known, in minor units: amount = platform + seller; stripe_fee is the platform's, in "
@@ -136,6 +158,8 @@ for _sink in ("webhook", "sns"):
         NOTIFICATION_TRIES.labels(_sink, _outcome)
 for _kind in ("receipt", "statement", "credit_note"):
     RENDER_SECONDS.labels(_kind)
+for _result in ("succeeded", "failed"):
+    SYNTHETIC_PURCHASE.labels(_result)
 for _counter, _values in (
     (RETRY_ATTEMPTS, ("timer", "request")),
     (REFUNDS, ("held", "pending", "requires_action", "succeeded", "failed", "canceled")),

@@ -200,6 +200,14 @@ class Settings(BaseSettings):
     # Logs
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
+    # Error reports
+    sentry_dsn: SecretStr | None = None
+    sentry_environment: str = Field(default="production", pattern=r"^[A-Za-z0-9_.-]{1,64}$")
+    sentry_release: str | None = Field(default=None, pattern=r"^[^\s/]{1,200}$")
+
+    # The purchase that watches
+    synthetic_purchase_seconds: int = Field(default=0, ge=0, le=86_400)
+
     # Tests and rehearsals only
     paywindow_clock_file: Path | None = None
 
@@ -245,6 +253,8 @@ class Settings(BaseSettings):
             problems.append("STRIPE_API_BASE: a live key may only be used with Stripe itself")
         if self.live and self.paywindow_clock_file:
             problems.append(f"{CLOCK_FILE_VARIABLE}: refused with a live key")
+        if self.live and self.synthetic_purchase_seconds:
+            problems.append("SYNTHETIC_PURCHASE_SECONDS: refused with a live key, which would take real money")
         if (self.receipt_lock_mode is None) != (self.receipt_lock_days is None):
             problems.append("RECEIPT_LOCK_MODE: goes together with RECEIPT_LOCK_DAYS")
         problems += self._receipt_problems() + self._seller_problems() + self._notify_problems()
@@ -315,6 +325,17 @@ class Settings(BaseSettings):
         """``STRIPE_RATE_LIMIT``, else what Stripe allows a live or a test key (https://docs.stripe.com/rate-limits)."""
         return self.stripe_rate_limit or (100 if self.live else 25)
 
+    def secrets(self) -> list[str]:
+        """The texts that no log may show: all secret settings, and the passwords in those that are URLs."""
+        given = [getattr(self, name) for name in type(self).model_fields]
+        texts = [
+            each.get_secret_value()
+            for value in given
+            for each in (value if isinstance(value, tuple) else (value,))
+            if isinstance(each, SecretStr)
+        ]
+        return texts + [password for text in texts if (password := _password(text))]
+
     @property
     def state_url(self) -> str:
         """The Redis database of published state: ``REDIS_STATE_URL``, else the one after the broker's."""
@@ -342,6 +363,13 @@ def secret(value: SecretStr | None) -> str:
     if value is None:
         raise SettingsError(["a setting that this process needs is missing"])
     return value.get_secret_value()
+
+
+def _password(text: str) -> str | None:
+    """The password in a URL, as it is written and nothing if there is none."""
+    _, _, rest = text.partition("://")
+    user, at, _ = rest.partition("@")
+    return user.partition(":")[2] if at else None
 
 
 def _read(cls: type[Settings], environment: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:

@@ -141,6 +141,16 @@ MEANING: dict[str, dict[str, str]] = {
         "metrics_host": "Address on which metrics are served.",
         "metrics_port": "Port on which a process role serves its metrics, one for each role on a machine. Default: not served.",
     },
+    "Error reports": {
+        "sentry_dsn": "Where errors are reported to: the DSN of a Sentry project. Reports are scrubbed as the logs are. "
+        "Default: nowhere.",
+        "sentry_environment": "The environment that the reports name.",
+        "sentry_release": "The release that the reports name. Default: `paywindow@` and the version.",
+    },
+    "The synthetic purchase": {
+        "synthetic_purchase_seconds": "How often a purchase is made to see that it works: a whole one against the sandbox; at "
+        "Stripe, in test mode, a Checkout page that is opened and closed, and a test payment. 0: never. Refused with a live key.",
+    },
     "Tests and rehearsals": {
         "paywindow_clock_file": "A file with seconds to add to the clock, read by all processes. Refused with a live key.",
     },

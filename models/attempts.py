@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from peewee import SQL
 
+from paywindow import logs
 from paywindow.checkout import Checkout
 from paywindow.messages import build
 from paywindow.models import claims
@@ -36,6 +37,7 @@ def claim(session: PaymentSession, *, kind: str, params: str, idempotency_key: s
         next_try_at=at + LEASE,
         created_at=at,
     )
+    logs.bind(session_id=session.id, attempt_id=attempt.id)
     return attempt
 
 
@@ -169,4 +171,6 @@ def claim_due(at: datetime, limit: int) -> int:
 
 def _one(*conditions: object) -> CheckoutAttempt | None:
     found: CheckoutAttempt | None = CheckoutAttempt.get_or_none(*conditions)
+    if found is not None:
+        logs.bind(session_id=found.session_id, attempt_id=found.id)
     return found

@@ -137,4 +137,4 @@ def _send_now(message: Message[Any], delay: int | None) -> None:
     try:
         _send(message, delay=delay)
     except Exception:
-        logger.warning("follow-up left to the sweep", exc_info=True, extra={"actor": message.actor_name})
+        logger.warning("follow-up left to the sweep", exc_info=True, extra={"follow_up": message.actor_name})

@@ -7,7 +7,7 @@ Two kinds of waiting are kept apart: a *failure* counts a try and backs off unti
 from datetime import datetime, timedelta
 from typing import Any
 
-from paywindow import jsons
+from paywindow import jsons, logs
 from paywindow.checkout import moment
 from paywindow.errors import Permanent
 from paywindow.messages import build
@@ -71,6 +71,7 @@ def missing(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def locked(event_id: str) -> StripeEvent:
     """The event's row, locked until the transaction ends."""
+    logs.bind(event_id=event_id)
     row: StripeEvent = StripeEvent.select().where(StripeEvent.id == event_id).for_update().get()
     return row
 

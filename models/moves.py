@@ -4,17 +4,21 @@ A move is one ``UPDATE ... WHERE id, status, version, attempt_number`` and one r
 follows from it (the new snapshot, the notification), all in the caller's transaction.
 """
 
+import logging
 import uuid
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
-from paywindow import metrics
+from paywindow import logs, metrics
 from paywindow.errors import Problem, Transient
 from paywindow.models import notifications, outbox
 from paywindow.models.database import after_commit, database
 from paywindow.models.tables import PaymentSession, Transition
 from paywindow.states import Answer, Event, Kind, Status, answer, releases
+
+logger = logging.getLogger(__name__)
 
 
 class Stale(Transient):
@@ -44,6 +48,7 @@ def lock_session(session_id: uuid.UUID) -> PaymentSession | None:
     row = PaymentSession.select(PaymentSession.auction_id).where(PaymentSession.id == session_id).get_or_none()
     if row is None:
         return None
+    logs.bind(session_id=session_id)
     lock_auction(row.auction_id)
     session: PaymentSession = PaymentSession.select().where(PaymentSession.id == session_id).for_update().get()
     return session
@@ -96,6 +101,8 @@ def apply(session: PaymentSession, event: Event, cause: Cause, **changes: Any) -
     ).execute()
     notifications.announce_move(session, found, cause.at, released=released)
     outbox.follow_up("publish.session", cause.at, session_id=str(session.id))
+    about = {"session_id": str(session.id), "by": cause.who}
+    after_commit(partial(logger.info, "%s: %s -> %s", event.value, before, session.status, extra=about))
     if found.status is not None:
         after_commit(metrics.SESSION_MOVES.labels(event.value, found.status.value).inc)
     return found

@@ -6,7 +6,7 @@ from typing import Any
 
 from peewee import SQL
 
-from paywindow import jsons
+from paywindow import jsons, logs
 from paywindow.errors import PaywindowError, Problem, StripeRefused
 from paywindow.messages import build
 from paywindow.models import claims, outbox
@@ -36,6 +36,7 @@ def begin(
 
     Raises :class:`KeyReused` when the recorded one asks for something else.
     """
+    logs.bind(operation_id=operation_id)
     Operation.insert(
         id=operation_id,
         kind=kind,

@@ -591,3 +591,34 @@ class ReconciliationFinding(Table):
     class Meta:
         table_name = "reconciliation_findings"
         primary_key = CompositeKey("reconciliation", "code", "subject")
+
+
+class CardScan(Table):
+    """One search of the database for card numbers, and how far it has come: the table, and the last key read of it."""
+
+    id = UUIDField(primary_key=True)
+    who = CharField()
+    table_name = CharField(null=True)
+    after = TextField(null=True)
+    steps = BigIntegerField(default=0)
+    rows_read = BigIntegerField(default=0)
+    started_at = DateTimeTZField()
+    finished_at = DateTimeTZField(null=True)
+
+    class Meta:
+        table_name = "card_scans"
+
+
+class CardFinding(Table):
+    """A place where a card number was found: where, and its last four digits."""
+
+    scan = ForeignKeyField(CardScan, backref="findings")
+    table_name = CharField()
+    column_name = CharField()
+    row_key = TextField()
+    last_four = CharField()
+    found_at = DateTimeTZField()
+
+    class Meta:
+        table_name = "card_findings"
+        primary_key = CompositeKey("scan", "table_name", "column_name", "row_key")

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import redis
 from prometheus_client import Gauge
 
+from paywindow.message_logs import REQUEST_ID, ids_of
 from paywindow.messages import build
 from paywindow.schedules.table import TABLE, Periodic
 
@@ -24,6 +25,8 @@ HEARTBEAT = Gauge(
 )
 NAMESPACE = "dramatiq"
 RESTING_SECONDS = 0.2
+#: From this period on a tick is worth a line of its own; the others are told at DEBUG.
+SELDOM_SECONDS = 60
 
 # KEYS: the tick's counter, the queue, the queue's messages. ARGV: period in ms, redis message id, the message.
 # A message still waiting in the queue would do the same work: then the tick passes, so that a stopped worker finds one
@@ -70,12 +73,17 @@ class Scheduler:
         return [periodic.actor for periodic in self._table if self._enqueue(periodic)]
 
     def _enqueue(self, periodic: Periodic) -> bool:
-        message_id = str(uuid.uuid4())
-        message = build(periodic.actor).copy(options={"redis_message_id": message_id})
+        # What a tick causes is joined as what a request causes.
+        redis_id, request_id = str(uuid.uuid4()), f"tick-{uuid.uuid4().hex}"
+        message = build(periodic.actor).copy(options={"redis_message_id": redis_id, REQUEST_ID: request_id})
         queue = f"{NAMESPACE}:{message.queue_name}"
-        return bool(
+        claimed = bool(
             self._claim(
                 keys=[f"pw:tick:{periodic.actor}", queue, f"{queue}.msgs"],
-                args=[int(periodic.seconds * 1000), message_id, message.encode()],
+                args=[int(periodic.seconds * 1000), redis_id, message.encode()],
             )
         )
+        if claimed:
+            level = logging.INFO if periodic.seconds >= SELDOM_SECONDS else logging.DEBUG
+            logger.log(level, "tick of %s", periodic.actor, extra=ids_of(message))
+        return claimed

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from paywindow.settings import Settings
+
 
 @dataclass(frozen=True, slots=True)
 class Periodic:
@@ -24,4 +26,11 @@ TABLE: tuple[Periodic, ...] = (
     Periodic("sweeps.sellers", 30),
     Periodic("sweeps.notifications", 5),
     Periodic("sweeps.measure", 10),
+    Periodic("sweeps.card_numbers", 60),
 )
+
+
+def table(settings: Settings) -> tuple[Periodic, ...]:
+    """All periodic work of an installation: the table, and what its settings add."""
+    seconds = settings.synthetic_purchase_seconds
+    return TABLE + ((Periodic("sweeps.synthetic_purchase", seconds),) if seconds else ())

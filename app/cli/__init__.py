@@ -21,6 +21,7 @@ from paywindow.cli import (
     keys,
     local,
     notifications,
+    pci_scan,
     processes,
     receipts,
     reconcile,
@@ -46,6 +47,7 @@ app.command()(alive.alive)
 app.command()(doctor_command.doctor)
 app.command()(backlog.backlog)
 app.command()(backfill.backfill)
+app.command("pci-scan")(pci_scan.pci_scan)
 app.add_typer(sessions.app, name="sessions")
 app.add_typer(receipts.app, name="receipts")
 app.add_typer(sellers.app, name="sellers")

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from paywindow.cli.demo import DECLINES, PAYS, Marketplace, Timeline
+from paywindow.cli.demo import Marketplace, Timeline
 from paywindow.embedded.errors import EmbeddedError
 from paywindow.embedded.stack import Stack
+from paywindow.hosted_page import DECLINES, PAYS
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

@@ -4,7 +4,6 @@ Nothing is called from the inside: the marketplace's requests go to the front en
 a card, Stripe (the sandbox) sends its webhooks.
 """
 
-import html.parser
 import time
 import uuid
 from collections.abc import Callable
@@ -18,8 +17,8 @@ from rich.table import Table
 
 from paywindow.embedded.errors import EmbeddedError
 from paywindow.embedded.stack import Stack
+from paywindow.hosted_page import DECLINES, PAYS, submit_card
 
-PAYS, DECLINES = "4242424242424242", "4000000000000002"
 _POLL_SECONDS = 0.1
 _PATIENCE_SECONDS = 60.0
 _TIMEOUT = 30
@@ -90,40 +89,6 @@ class Marketplace:
         to.parent.mkdir(parents=True, exist_ok=True)
         to.write_bytes(answer.content)
         return to
-
-
-class _PaymentForm(html.parser.HTMLParser):
-    """Finds where the hosted page's form goes."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.action: str | None = None
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag == "form" and self.action is None:
-            self.action = dict(attrs).get("action")
-
-
-def submit_card(page_url: str, card: str) -> bool:
-    """Do what a buyer does on the hosted page: open it, type a card, press pay. True when the page lets the buyer go on."""
-    with requests.Session() as browser:
-        page = browser.get(page_url, timeout=_TIMEOUT)
-        page.raise_for_status()
-        form = _PaymentForm()
-        form.feed(page.text)
-        if form.action is None:
-            raise EmbeddedError(f"{page_url} has no form to pay with")
-        fields = {
-            "email": "winner@example.com",
-            "card_number": card,
-            "expiry": "12 / 34",
-            "cvc": "123",
-            "name": "A. Winner",
-        }
-        answer = browser.post(
-            requests.compat.urljoin(page_url, form.action), data=fields, allow_redirects=False, timeout=_TIMEOUT
-        )
-        return answer.status_code == 303
 
 
 def purchase(

@@ -27,13 +27,14 @@ def register(app: typer.Typer) -> None:
 
 def front() -> None:
     """Take requests and webhooks, and enqueue them."""
-    from paywindow import logs, metrics_server
+    from paywindow import error_reports, logs, metrics_server
     from paywindow.cli.connections import open_redis
     from paywindow.front.server import serve
     from paywindow.heartbeats import beating
 
     settings = Settings.load(Role.FRONT)
-    logs.configure(settings.log_level, "front")
+    logs.configure(settings, "front")
+    error_reports.start(settings, "front")
     metrics_server.serve(settings)
     with beating(open_redis(settings.state_url), "front"):
         serve(settings)
@@ -69,7 +70,7 @@ def worker(
             sys.executable,
             "-P",
             "-m",
-            "dramatiq",
+            "paywindow.worker_master",
             "paywindow.actors.worker:broker",
             *arguments,
             "--queues",
@@ -83,20 +84,22 @@ def scheduler() -> None:
     import redis
     from prometheus_client import REGISTRY
 
-    from paywindow import logs, metrics_server
+    from paywindow import error_reports, logs, metrics_server
     from paywindow.cli.connections import open_redis
     from paywindow.heartbeats import beating
     from paywindow.measurements import MeasurementCollector
     from paywindow.queue_gauges import QueueCollector, impatient
     from paywindow.schedules.runner import Scheduler
+    from paywindow.schedules.table import table
 
     settings = Settings.load(Role.SCHEDULER)
-    logs.configure(settings.log_level, "scheduler")
+    logs.configure(settings, "scheduler")
+    error_reports.start(settings, "scheduler")
     client = redis.Redis.from_url(secret(settings.redis_url), socket_timeout=5, socket_connect_timeout=5)
     REGISTRY.register(QueueCollector(impatient(secret(settings.redis_url))))
     REGISTRY.register(MeasurementCollector(impatient(settings.state_url)))
     metrics_server.serve(settings)
-    runner = Scheduler(client)
+    runner = Scheduler(client, table(settings))
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, lambda *_: runner.stop())
     with beating(open_redis(settings.state_url), "scheduler"):

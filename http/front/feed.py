@@ -11,6 +11,7 @@ import logging
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import Context
 from dataclasses import dataclass, field
 
 from redis.exceptions import RedisError
@@ -115,7 +116,7 @@ class Feed:
         await asyncio.gather(*self._tasks)
 
     def _start(self, session_id: uuid.UUID, topic: _Topic) -> None:
-        task = asyncio.create_task(self._read_on(session_id, topic), name=f"feed-{session_id}")
+        task = asyncio.create_task(self._read_on(session_id, topic), name=f"feed-{session_id}", context=Context())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

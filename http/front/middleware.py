@@ -2,16 +2,19 @@
 answers."""
 
 import logging
-from collections.abc import Awaitable, Callable
+import re
+from collections.abc import Awaitable, Callable, Mapping
 
 from aiohttp import web
 from aiohttp.abc import AbstractAccessLogger
 from redis.exceptions import RedisError
 
+from paywindow import logs
 from paywindow.enqueue import NotEnqueued
 from paywindow.errors import Problem, Transient
 from paywindow.front import headers, pages
 from paywindow.front.answers import problem_response
+from paywindow.front.fields import UUID_PATTERN
 
 log = logging.getLogger(__name__)
 access_log = logging.getLogger("paywindow.front.access")
@@ -19,6 +22,15 @@ access_log = logging.getLogger("paywindow.front.access")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 REQUEST_ID = web.RequestKey("request_id", str)
+#: What was bound to the request's lines when it was answered; its access line is written outside of the handler.
+_IDS: web.RequestKey[Mapping[str, str]] = web.RequestKey("log_ids", Mapping)
+#: What the id in an address is, by what stands before it.
+_PATH_IDS = {
+    "/payments/checkout/": "session_id",
+    "/payments/retry/": "session_id",
+    "/pay/": "session_id",
+    "/payments/operations/": "operation_id",
+}
 
 _HEADERS = {
     "Server": "paywindow",
@@ -41,7 +53,18 @@ _PAGES = ("/pay/", "/payments/receipts/")
 async def request_ids(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Give the request its id before anything else can log about it."""
     request[REQUEST_ID] = headers.request_id(request)
-    return await handler(request)
+    with logs.bound(request_id=request[REQUEST_ID], **_ids_in_path(request)):
+        try:
+            return await handler(request)
+        finally:
+            request[_IDS] = logs.current()
+
+
+def _ids_in_path(request: web.Request) -> dict[str, str]:
+    value = request.match_info.get("id", "")
+    resource = request.match_info.route.resource
+    name = None if resource is None else _PATH_IDS.get(resource.canonical.partition("{id}")[0])
+    return {name: value} if name and re.fullmatch(UUID_PATTERN, value) else {}
 
 
 @web.middleware
@@ -53,7 +76,7 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
     except Problem as error:
         problem = error
     except (NotEnqueued, RedisError, Transient) as error:
-        log.warning("request %s: unavailable: %s", request[REQUEST_ID], type(error.__cause__ or error).__name__)
+        log.warning("unavailable: %s", type(error.__cause__ or error).__name__)
         problem = Problem("unavailable", "The queue cannot be reached right now; nothing was lost, try again.")
     except web.HTTPNotFound:
         problem = Problem("not_found", "There is nothing at this address.")
@@ -63,7 +86,7 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
     except web.HTTPException:
         raise
     except Exception:
-        log.exception("request %s failed", request[REQUEST_ID])
+        log.exception("request failed")
         problem = Problem("internal_error", "The error is on record.", requestId=request[REQUEST_ID])
     response = pages.problem_page(request, problem) if _wants_page(request) else problem_response(problem)
     response.headers.update(allow)
@@ -84,12 +107,12 @@ class AccessLogger(AbstractAccessLogger):
     def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
         """Called by aiohttp when the answer is out; ``time`` in seconds."""
         access_log.info(
-            "%s %s %d %.1fms %s",
+            "%s %s %d %.1fms",
             request.method,
             request.rel_url.raw_path,
             response.status,
             time * 1000,
-            request.get(REQUEST_ID, "-"),
+            extra=dict(request.get(_IDS, {})),
         )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from aiohttp import web
 from dramatiq import Message
 
-from paywindow import ids, messages, published
+from paywindow import ids, logs, messages, published
 from paywindow.errors import Problem
 from paywindow.front import access, headers
 from paywindow.front.answers import json_response, outcome_response
@@ -36,6 +36,7 @@ async def run(request: web.Request, client: str, kind: str, body: dict[str, Any]
     """
     front = request.app[FRONT]
     operation_id = ids.operation_id(client, headers.idempotency_key(request))
+    logs.bind(operation_id=operation_id)
     fingerprint = ids.fingerprint(kind, body)
     names = [published.operation_key(operation_id), published.conflict_key(operation_id, fingerprint)]
 
@@ -54,6 +55,7 @@ async def run(request: web.Request, client: str, kind: str, body: dict[str, Any]
         return pending(operation_id, applied)
     if outcome.fingerprint != fingerprint:
         raise Problem("idempotency_key_reused", "Use a new Idempotency-Key for a request with another body.")
+    logs.bind(session_id=(outcome.body.get("paymentSession") or {}).get("id"))
     return outcome_response(outcome, applied)
 
 

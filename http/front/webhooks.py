@@ -11,7 +11,7 @@ from typing import Any
 
 from aiohttp import web
 
-from paywindow import clock, messages, webhook_signature
+from paywindow import clock, logs, messages, webhook_signature
 from paywindow.errors import Problem
 from paywindow.front import bodies, metrics
 from paywindow.front.answers import json_response
@@ -30,7 +30,7 @@ async def receive(request: web.Request) -> web.Response:
     try:
         body = await bodies.read(request, limit=front.settings.webhook_max_body_bytes)
         secret = _verify(front, request, body)
-        _check_outline(body)
+        logs.bind(event_id=_check_outline(body))
     except InvalidSignature as error:
         _rejected(error.reason)
         raise Problem("invalid_signature", str(error)) from None
@@ -52,8 +52,8 @@ def _verify(front: Front, request: web.Request, body: bytes) -> int:
     )
 
 
-def _check_outline(body: bytes) -> None:
-    """Refuse what is not an event at all. Raises ``invalid_event``."""
+def _check_outline(body: bytes) -> str:
+    """The event's id; what is not an event at all is refused. Raises ``invalid_event``."""
     try:
         event = bodies.parse(body)
     except Problem as problem:
@@ -61,6 +61,7 @@ def _check_outline(body: bytes) -> None:
     wrong = [name for name, right in _outline(event).items() if not right]
     if wrong:
         raise Problem("invalid_event", f"The body is not a Stripe event: {', '.join(wrong)}.")
+    return str(event["id"])
 
 
 def _outline(event: Any) -> dict[str, bool]:

@@ -16,7 +16,7 @@ import psutil
 import pytest
 import requests
 
-from paywindow.cli.demo import PAYS, submit_card
+from paywindow.hosted_page import PAYS, submit_card
 
 PAYWINDOW = [sys.executable, "-m", "paywindow.cli"]
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import requests
 
-from paywindow.cli.demo import DECLINES, PAYS, submit_card
+from paywindow.hosted_page import DECLINES, PAYS, submit_card
 
 
 def _open_as_buyer(pay_url: str) -> tuple[requests.Session, requests.Response]:

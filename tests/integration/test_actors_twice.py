@@ -137,6 +137,18 @@ def _measure(shop: Shop) -> Message[Any]:
     return build("sweeps.measure")
 
 
+@case("sweeps.card_numbers")
+def _card_numbers(shop: Shop) -> Message[Any]:
+    shop.open_session()
+    return build("sweeps.card_numbers")
+
+
+@case("sweeps.synthetic_purchase")
+def _synthetic(shop: Shop) -> Message[Any]:
+    shop.change_settings(synthetic_purchase_seconds=600)
+    return build("sweeps.synthetic_purchase")
+
+
 @case("operations.find")
 def _find(shop: Shop) -> Message[Any]:
     shop.create(key="order-1")

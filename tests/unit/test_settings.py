@@ -159,3 +159,25 @@ def test_published_state_lies_beside_the_broker_in_a_database_of_its_own() -> No
 
 def test_an_empty_variable_counts_as_not_given() -> None:
     assert load(CHECKOUT_RETURN_URL="").checkout_return_url is None
+
+
+def test_a_synthetic_purchase_is_refused_with_a_live_key() -> None:
+    with pytest.raises(SettingsError) as refused:
+        Settings.load(None, {"STRIPE_SECRET_KEY": "sk_live_x", "SYNTHETIC_PURCHASE_SECONDS": "600"})
+
+    assert refused.value.problems == [
+        "SYNTHETIC_PURCHASE_SECONDS: refused with a live key, which would take real money"
+    ]
+
+
+def test_the_secrets_of_all_settings_are_known_with_the_passwords_of_their_urls() -> None:
+    environment = {
+        "DATABASE_URL": "postgresql://shop:word1@db/shop",
+        "REDIS_URL": "redis://:word2@redis/0",
+        "STRIPE_WEBHOOK_SECRET": "whsec_1,whsec_2",
+        "SENTRY_DSN": "https://key@sentry.example/1",
+    }
+
+    assert {*environment.values(), "word1", "word2", "whsec_1", "whsec_2"} - {"whsec_1,whsec_2"} == set(
+        Settings.load(None, environment).secrets()
+    )
