@@ -35,7 +35,7 @@ run: $(VENV)/ready packages ## Keep the same services up and print their links, 
 
 .PHONY: test
 test: $(VENV)/ready test-packages ## Run all tests
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 # Every hundred runs have a seed; a failure names it: make chaos SEED=42 RUNS=100
 RUNS ?= 10000
