@@ -200,7 +200,8 @@ def _refunds_split_here(paid: Transaction) -> int:
 def next_movement(paid: Transaction, session: PaymentSession, at: datetime) -> SellerMovement | None:
     """The movement to make now: one whose outcome is not recorded yet, else a new one, frozen; ``None`` if all is even.
 
-    ``None`` also while the seller cannot receive money. The caller holds the session's lock.
+    ``None`` also while the seller cannot receive money. A new one is refused at once where Stripe would have to transfer in
+    another currency than it settled the payment in. The caller holds the session's lock.
     """
     claimed: SellerMovement | None = SellerMovement.get_or_none(
         SellerMovement.transaction == paid.id, SellerMovement.status == "claimed"
@@ -212,10 +213,35 @@ def next_movement(paid: Transaction, session: PaymentSession, at: datetime) -> S
         account = sellers.of_maker(session.maker_id) if session.maker_id else None
         if account is None or not sellers.can_receive(account):
             return None
-        return _claim(paid, "transfer", difference, account.stripe_account_id, None, at)
+        movement = _claim(paid, "transfer", difference, account.stripe_account_id, None, at)
+        if settled_elsewhere(paid, session):
+            why = f"the payment settled in {paid.stripe_fee_currency}, and only that currency can be transferred from it"
+            refuse(movement, why, at)
+            movement = SellerMovement.get_by_id(movement.id)
+        return movement
     if difference < 0:
         return _claim_reversal(paid, -difference, at)
     return None
+
+
+def settled_elsewhere(paid: Transaction, session: PaymentSession) -> bool:
+    """Whether a collected payment reached the platform's balance in another currency than it was paid in.
+
+    Stripe transfers from it in that currency alone (https://docs.stripe.com/connect/separate-charges-and-transfers), and what
+    the seller is due is agreed in the payment's.
+    """
+    return session.split == COLLECT and paid.stripe_fee_currency not in (None, paid.currency)
+
+
+def refused(paid: Transaction) -> SellerMovement | None:
+    """The payment's last movement, if that was refused."""
+    last: SellerMovement | None = (
+        SellerMovement.select()
+        .where(SellerMovement.transaction == paid.id)
+        .order_by(SellerMovement.number.desc())
+        .first()
+    )
+    return last if last is not None and last.status == "refused" else None
 
 
 def moved_by_us(paid: Transaction) -> tuple[int, int]:
