@@ -89,8 +89,8 @@ def _next(identifier: uuid.UUID, outbox_id: int | None) -> SellerMovement | None
 def _again(refused: SellerMovement, paid: Transaction, session: PaymentSession) -> datetime:
     """When to look again at a payment whose last movement was refused.
 
-    After what may pass a movement is tried anew. What was settled in another currency is for an operator: nothing is tried, until a
-    refund leaves nothing to send.
+    After what may pass a movement is tried anew. What was settled in another currency is for an operator: nothing is tried,
+    until a refund leaves nothing to send.
     """
     if shares.settled_elsewhere(paid, session):
         return clock.now() + shares.LOOK_AGAIN

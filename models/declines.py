@@ -12,7 +12,7 @@ _SECOND = timedelta(seconds=1)
 
 
 def is_answered(session: PaymentSession, declined_at: datetime) -> bool:
-    """Whether the session was retried since: on the page that stayed open, or on another. It does not fail for that decline again."""
+    """Whether the session was retried since, on the page that stayed open or on another: it does not fail for that again."""
     retried = Transition.select().where(
         Transition.session == session.id,
         Transition.event == Event.RETRIED.value,

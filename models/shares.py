@@ -191,9 +191,7 @@ def reversed_by_us(paid: Transaction) -> bool:
 
 def _refunds_split_here(paid: Transaction) -> int:
     """What we gave back of a destination charge without asking Stripe to split it, in minor units."""
-    ours = Refund.select().where(
-        Refund.transaction == paid.id, Refund.status << _COUNTED, Refund.params.is_null(False)
-    )
+    ours = Refund.select().where(Refund.transaction == paid.id, Refund.status << _COUNTED, Refund.params.is_null(False))
     return sum(int(row.amount_minor) for row in ours if not jsons.loads(row.frozen).get("reverse_transfer"))
 
 
@@ -215,7 +213,9 @@ def next_movement(paid: Transaction, session: PaymentSession, at: datetime) -> S
             return None
         movement = _claim(paid, "transfer", difference, account.stripe_account_id, None, at)
         if settled_elsewhere(paid, session):
-            why = f"the payment settled in {paid.stripe_fee_currency}, and only that currency can be transferred from it"
+            why = (
+                f"the payment settled in {paid.stripe_fee_currency}, and only that currency can be transferred from it"
+            )
             refuse(movement, why, at)
             movement = SellerMovement.get_by_id(movement.id)
         return movement
@@ -242,6 +242,21 @@ def refused(paid: Transaction) -> SellerMovement | None:
         .first()
     )
     return last if last is not None and last.status == "refused" else None
+
+
+def is_outstanding(movement: Any) -> Any:
+    """The condition that a refused ``movement`` (a table, in a query) is its payment's last, and something is left to move.
+
+    One that is being tried anew is outstanding until its answer is known.
+    """
+    later = SellerMovement.alias()
+    followed = later.select().where(
+        later.transaction == movement.transaction, later.number > movement.number, later.status != "claimed"
+    )
+    waiting = Transaction.select().where(
+        Transaction.id == movement.transaction, Transaction.share_due_at.is_null(False)
+    )
+    return fn.EXISTS(waiting) & ~fn.EXISTS(followed)
 
 
 def moved_by_us(paid: Transaction) -> tuple[int, int]:

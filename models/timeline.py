@@ -1,7 +1,8 @@
 """Everything that touched a session, in order of time: what happened, who did it, and why.
 
 Read from the rows that the work itself left: commands, attempts, Stripe's events, transitions, charges, refunds, disputes,
-what sellers were sent, documents and their downloads, notifications. Nothing is written for the timeline's sake, so it cannot disagree with the books.
+what sellers were sent, documents and their downloads, notifications. Nothing is written for the timeline's sake, so it
+cannot disagree with the books.
 """
 
 import uuid

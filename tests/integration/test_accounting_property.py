@@ -368,7 +368,9 @@ def draw_course(number: int) -> list[tuple[Any, ...]]:
         first.insert(0, ("seller", first[0][-1], chance.random() < 0.7))
     steps = _draw_story(chance, "buy buy late double called_off")
     for _ in range(chance.randint(1, 4)):
-        steps += _draw_story(chance, "buy late double called_off refund refund dashboard bounce dispute dispute won more")
+        steps += _draw_story(
+            chance, "buy late double called_off refund refund dashboard bounce dispute dispute won more"
+        )
     told = first
     for step in steps:
         if chance.random() < 0.08:

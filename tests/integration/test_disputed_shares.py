@@ -155,7 +155,10 @@ def test_a_payment_whose_dispute_was_won_is_refunded_from_where_the_share_lies_n
     shop.deliver()
 
     assert answer["status"] == 201, answer
-    assert (figures(shop, session)["sellerPayout"], figures(shop, session)["platformFee"]) == (SHARE - 9_000, FEE - 1_000)
+    assert (figures(shop, session)["sellerPayout"], figures(shop, session)["platformFee"]) == (
+        SHARE - 9_000,
+        FEE - 1_000,
+    )
     adds_up(shop, session)
 
     assert shop.refund(session)["status"] == 201

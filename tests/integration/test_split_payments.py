@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from paywindow import ids, jsons, messages
+from paywindow import clock, ids, jsons, messages
 from paywindow.actors.runtime import runtime
+from paywindow.backlog_kinds import BacklogKind
 from paywindow.errors import StripeRefused, StripeUnavailable
 from paywindow.messages import build
+from paywindow.models import backlog, measure, shares, timeline
 from paywindow.models import database as db
-from paywindow.models import shares, timeline
 from paywindow.models.tables import Outbox, PaymentSession, Receipt, SellerMovement, Transaction
 
 if TYPE_CHECKING:
@@ -447,6 +448,23 @@ def test_a_transfer_that_may_not_be_looked_up_is_not_taken_for_one_that_never_ar
     assert len(collecting.ledger()["transfers"]) == 1
 
 
+def refused_shares() -> tuple[float, list[str]]:
+    """What operators see of shares that are refused: the metric, and the backlog."""
+    with db.transaction():
+        measured = measure.everything(clock.now())["payments_pending_rows"]["shares_refused"]
+        rows = backlog.rows(BacklogKind.SHARES_REFUSED, clock.now(), 20)
+    assert all(row["overdue"] and row["error"] for row in rows)
+    return measured, [row["what"] for row in rows]
+
+
+def test_refused_shares_are_found_by_their_index(collecting: Shop) -> None:
+    with db.transaction():
+        db.database.execute_sql("SET LOCAL enable_seqscan = off")  # what the planner does with many finished rows
+        query = measure.PENDING["shares_refused"] % {"limit": "100"}
+        plan = db.database.execute_sql(f"EXPLAIN {query}").fetchall()
+    assert "seller_movements_refused" in str(plan)
+
+
 def test_a_restricted_account_waits_and_is_tried_again(collecting: Shop, caplog: pytest.LogCaptureFixture) -> None:
     sell(collecting)
     account = open_account(collecting)
@@ -454,9 +472,11 @@ def test_a_restricted_account_waits_and_is_tried_again(collecting: Shop, caplog:
     settle_up(collecting)
     assert movements(collecting) == [("transfer", "refused", AMOUNT - FEE)]
     assert "a seller's transfer is refused" in caplog.text
+    assert refused_shares() == (1, [f"247.65 USD to {account}, refused"])
     get_ready(collecting, account)
     collecting.pass_time(hours=7)
     settle_up(collecting)
+    assert refused_shares() == (0, [])
     assert movements(collecting)[1:] == [("transfer", "done", AMOUNT - FEE)]
 
 
@@ -501,11 +521,13 @@ def test_what_settled_in_another_currency_is_told_instead_of_tried_for_ever(
         ("247.95 EUR to the seller, refused", why)
     ]
 
+    assert refused_shares()[0] == 1
+
     # A refund leaves nothing to send: nothing is told any more, and looked for.
     assert collecting.refund(session)["status"] == 201
     collecting.deliver()
     settle_up(collecting)
-    assert fees(collecting, session)["payoutRefused"] is None
+    assert (fees(collecting, session)["payoutRefused"], refused_shares()) == (None, (0, []))
     assert collecting.transactions(session)[0].share_due_at is None
 
 

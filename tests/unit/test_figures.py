@@ -27,7 +27,9 @@ def test_fee_and_transfer_of_a_destination_charge_are_read() -> None:
     assert (found.transfer_id, found.transferred, found.transfer_reversed) == ("tr_1", 27_550, 1_000)
 
 
-@pytest.mark.parametrize("part", [{"transfer": {**TRANSFER, "currency": "usd"}}, {"application_fee": {**FEE, "currency": "usd"}}])
+@pytest.mark.parametrize(
+    "part", [{"transfer": {**TRANSFER, "currency": "usd"}}, {"application_fee": {**FEE, "currency": "usd"}}]
+)
 def test_what_was_passed_on_in_another_currency_is_not_taken_for_parts_of_the_payment(part: dict[str, Any]) -> None:
     found = read_figures(charge(**part))
 
