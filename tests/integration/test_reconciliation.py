@@ -126,6 +126,12 @@ def test_a_payment_that_nobody_told_of_is_settled(shop):
     assert "275.50 USD" in found["payment_not_booked"].theirs
     assert found["payment_not_booked"].session_id == session.id
     assert shop.session(session.id).status == "completed"
+    # The audit trail names whoever had the books compared.
+    assert [(row.event, row.who, row.why) for row in shop.transitions(session)][-1] == (
+        "paid",
+        "test",
+        "reconciliation",
+    )
     assert len(shop.rows(Receipt)) == 1
     assert compare(shop) == {}
 
