@@ -55,7 +55,12 @@ def _unbooked(found: dict[str, Any], theirs: StripeDispute) -> Suspicion | None:
     if attempt is None:
         return None  # another program's payment; or one that is not booked, which is told of the payment
     return Suspicion(
-        "dispute_not_booked", theirs.id, attempt.session_id, "no such dispute", _theirs(theirs), lambda: _mend(found)
+        "dispute_not_booked",
+        theirs.id,
+        attempt.session_id,
+        "no such dispute",
+        _theirs(theirs),
+        lambda who: _mend(found, who),
     )
 
 
@@ -68,13 +73,18 @@ def _difference(found: dict[str, Any], theirs: StripeDispute, row: Dispute) -> S
     if books == stripe:
         return None
     return Suspicion(
-        "dispute_differs", theirs.id, row.transaction.session_id, reads(row), _theirs(theirs), lambda: _mend(found)
+        "dispute_differs",
+        theirs.id,
+        row.transaction.session_id,
+        reads(row),
+        _theirs(theirs),
+        lambda who: _mend(found, who),
     )
 
 
-def _mend(found: dict[str, Any]) -> None:
+def _mend(found: dict[str, Any], who: str) -> None:
     """As its event would have done: note that there is news, and read the dispute."""
-    tell(HANDLERS["charge.dispute.updated"], found)
+    tell(HANDLERS["charge.dispute.updated"], found, who)
     with transaction():
         row = Dispute.get_or_none(Dispute.stripe_dispute_id == found["id"])
     if row is not None:

@@ -83,11 +83,11 @@ def _difference(page: dict[str, Any], attempt: CheckoutAttempt) -> Suspicion | N
     if page["status"] == "open":
         if waiting:
             return None
-        return differ("page_payable_though_closed", "page open", lambda: _close(attempt))
+        return differ("page_payable_though_closed", "page open", lambda who: _close(attempt, who))
     if page["status"] == "expired":
         held = session.hold_reason is not None
         if waiting and not held and page["payment_status"] == "unpaid":
-            return differ("page_dead_though_open", "page expired", lambda: tell(checkout_expired, page))
+            return differ("page_dead_though_open", "page expired", lambda who: tell(checkout_expired, page, who))
         return None
     return _submitted(page, attempt, session, differ) if page["payment_status"] == "unpaid" else None
 
@@ -101,17 +101,17 @@ def _submitted(page: dict[str, Any], attempt: CheckoutAttempt, session: PaymentS
     if session.status == Status.PROCESSING:
         if isinstance(intent, dict) and not refused:
             return None  # both wait
-        return differ("refusal_not_booked", "payment refused", lambda: tell(delayed_payment_failed, page))
+        return differ("refusal_not_booked", "payment refused", lambda who: tell(delayed_payment_failed, page, who))
     if session.status in PAYABLE and not refused and attempt.status == "open":
-        return differ("submission_not_booked", "page submitted", lambda: tell(checkout_completed, page))
+        return differ("submission_not_booked", "page submitted", lambda who: tell(checkout_completed, page, who))
     return None
 
 
-def _close(attempt: CheckoutAttempt) -> None:
+def _close(attempt: CheckoutAttempt, who: str) -> None:
     """Expire the page at Stripe; should it be paid meanwhile, that is recorded."""
     page = read_checkout(runtime().gateway.expire_checkout(attempt.page_id))
     with transaction():
-        record_closed(attempt, page, Cause("system:reconcile", clock.now(), why="the page was not wanted any more"))
+        record_closed(attempt, page, Cause(who, clock.now(), why="the page was not wanted any more"))
 
 
 def ours(row: CheckoutAttempt) -> Ours:

@@ -77,7 +77,7 @@ def _unbooked(evidence: Evidence) -> list[Suspicion]:
             return []
         return [Suspicion("session_not_booked", charge["payment_intent"], session_id, "no such payment session", taken)]
     page = evidence.page
-    mend = None if page is None else (lambda: tell(checkout_completed, page, page))
+    mend = None if page is None else (lambda who: tell(checkout_completed, page, who, page))
     ours = f"session {stands(attempt.session)}, no such payment"
     return [Suspicion("payment_not_booked", charge["payment_intent"], attempt.session_id, ours, taken, mend)]
 
@@ -91,7 +91,7 @@ def _differences(charge: dict[str, Any], row: Transaction) -> list[Suspicion]:
     session, subject = row.session, row.stripe_payment_intent_id
     found = []
 
-    def differ(code: str, ours: str, theirs: str, mend: Callable[[], None] | None = None) -> None:
+    def differ(code: str, ours: str, theirs: str, mend: Callable[[str], None] | None = None) -> None:
         found.append(Suspicion(code, subject, session.id, ours, theirs, mend))
 
     ours, theirs = money(row.amount_minor, row.currency), money(charge["amount"], charge["currency"])
@@ -101,7 +101,7 @@ def _differences(charge: dict[str, Any], row: Transaction) -> list[Suspicion]:
         differ("amount_differs", ours, theirs)
     if row.stripe_charge_id is None:
         added = f"{theirs} by {charge['id']}"
-        differ("charge_details_missing", f"{ours}, no charge", added, lambda: tell(charge_succeeded, charge))
+        differ("charge_details_missing", f"{ours}, no charge", added, lambda who: tell(charge_succeeded, charge, who))
     if row.settled_at is None and charge["amount_refunded"] < charge["amount"]:
         if _another_is_settled(row, session):
             differ("charged_twice", f"{ours} beside a settled payment; session {stands(session)}", f"{theirs} kept")
@@ -137,7 +137,8 @@ def _compare_figures(charge: dict[str, Any], row: Transaction, differ: Any) -> N
     if told.stripe_fee is None or told.stripe_fee_currency is None:
         return
 
-    def read() -> None:
+    def read(who: str) -> None:
+        del who  # figures are in no audit trail
         figures.read(str(row.id))
 
     theirs = money(told.stripe_fee, told.stripe_fee_currency)

@@ -60,7 +60,7 @@ def _unbooked(refund: dict[str, Any]) -> Suspicion | None:
         attempt.session_id,
         "no such refund",
         _theirs(refund),
-        lambda: tell(_HANDLER, refund),
+        lambda who: tell(_HANDLER, refund, who),
     )
 
 
@@ -75,7 +75,7 @@ def _difference(refund: dict[str, Any], row: Refund) -> Suspicion | None:
             session_id,
             reads(row),
             _theirs(refund),
-            lambda: tell(_HANDLER, refund),
+            lambda who: tell(_HANDLER, refund, who),
         )
     return None
 

@@ -32,7 +32,8 @@ class Evidence:
 class Suspicion:
     """The books and Stripe disagree. ``subject``: the id of what they disagree about.
 
-    ``mend`` makes it good by ordinary means, outside of any transaction; ``None`` where no rule says how.
+    ``mend`` makes it good by ordinary means, in the name of whoever is given, outside of any transaction; ``None`` where no rule
+    says how.
     """
 
     code: str
@@ -40,7 +41,7 @@ class Suspicion:
     session_id: uuid.UUID | None
     ours: str
     theirs: str
-    mend: Callable[[], None] | None = None
+    mend: Callable[[str], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,17 +54,20 @@ class Ours:
     position: str
 
 
-def tell(handler: Callable[[Context], str], found: dict[str, Any], page: dict[str, Any] | None = None) -> None:
+def tell(
+    handler: Callable[[Context], str], found: dict[str, Any], who: str, page: dict[str, Any] | None = None
+) -> None:
     """Have the handler of an event applied to an object as Stripe has it now, as if the event had just come.
 
-    Raises what the handler raises, for instance :class:`~paywindow.actors.event_context.NotYet`.
+    ``who`` is named in the audit trail. Raises what the handler raises, for instance
+    :class:`~paywindow.actors.event_context.NotYet`.
     """
     known: dict[str, Checkout] = {}
     if page is not None:
         known[page["id"]] = read_checkout(page)
     with transaction():
         context = Context(
-            {"id": None, "type": "reconciliation", "data": {"object": found}}, clock.now(), known, PATIENT
+            {"id": None, "type": "reconciliation", "data": {"object": found}}, clock.now(), known, PATIENT, who
         )
         handler(context)
 

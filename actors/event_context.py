@@ -17,12 +17,16 @@ class NotYet(PaywindowError):
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """An event to handle. ``known``: Checkout Sessions just read from Stripe. ``waited``: since the event came."""
+    """An event to handle. ``known``: Checkout Sessions just read from Stripe. ``waited``: since the event came.
+
+    ``who``: Stripe, or who had the books compared with it and made good.
+    """
 
     event: dict[str, Any]
     at: datetime
     known: dict[str, Checkout]
     waited: timedelta
+    who: str = "stripe"
 
     @property
     def subject(self) -> dict[str, Any]:
@@ -33,4 +37,4 @@ class Context:
     @property
     def cause(self) -> Cause:
         """Who to name in the audit trail."""
-        return Cause("stripe", self.at, why=self.event["type"], stripe_event_id=self.event["id"])
+        return Cause(self.who, self.at, why=self.event["type"], stripe_event_id=self.event["id"])

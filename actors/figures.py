@@ -5,6 +5,7 @@ the charge with all three and records them; every recorded sum only grows, so a 
 session gets a new version, and a split sale its statement. A second run reads the same.
 """
 
+import logging
 import uuid
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,6 +18,8 @@ from paywindow.figures import Figures, read_figures
 from paywindow.models import moves, outbox, receipts, shares
 from paywindow.models.database import transaction
 from paywindow.models.tables import PaymentSession, Transaction
+
+logger = logging.getLogger(__name__)
 
 #: How long a seller's statement waits for Stripe's fee; then it is issued, and says nothing of it.
 STATEMENT_PATIENCE = timedelta(days=1)
@@ -47,6 +50,12 @@ def read(transaction_id: str, outbox_id: int | None = None) -> None:
         outbox.done(outbox_id)
     if is_first:
         _count(paid, session)
+    if is_first and figures is not None and figures.converted:
+        logger.warning(
+            "Stripe passed a payment on in another currency than it was paid in: shown as agreed, and disputes of it take "
+            "nothing from the seller",
+            extra={"transaction_id": transaction_id},
+        )
 
 
 def _record(paid: Transaction, figures: Figures) -> bool:
@@ -62,7 +71,8 @@ def _record(paid: Transaction, figures: Figures) -> bool:
         }
     if paid.destination_account is not None:
         new |= _passed_on(paid, figures)
-    complete = figures.stripe_fee is not None and (paid.destination_account is None or figures.transfer_id is not None)
+    passed_on = figures.transfer_id is not None or figures.converted
+    complete = figures.stripe_fee is not None and (paid.destination_account is None or passed_on)
     if complete:
         new["figures_due_at"] = None
     if paid.stripe_charge_id is None:

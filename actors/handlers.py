@@ -24,8 +24,8 @@ from paywindow.actors.seller_events import (
     charge_updated,
     transfer_changed,
 )
-from paywindow.checkout import named_in, read_charge, read_checkout
-from paywindow.models import attempts, moves, retries, windows
+from paywindow.checkout import moment, named_in, read_charge, read_checkout
+from paywindow.models import attempts, declines, moves, retries, windows
 from paywindow.models.tables import CheckoutAttempt, PaymentSession, Transaction
 from paywindow.states import PAYABLE, Event, Kind, Status
 
@@ -82,10 +82,19 @@ def payment_declined(context: Context) -> str:
     error = intent.get("last_payment_error") or {}
     reason = answers.decline_text(error.get("code"), error.get("decline_code"))
     session = moves.lock_session(attempt.session_id)
-    if session is None or not _insert_declined(session, attempt, intent, error, reason, context.at):
+    if session is None:
+        return NOTHING
+    declined_at = moment(context.event["created"])
+    is_current = attempt.number == session.attempt_number and not declines.is_answered(session, declined_at)
+    # One failed transaction a charge; a try without a charge (3-D Secure failed) leaves none.
+    if error.get("charge") is None:
+        is_new = is_current and not declines.was_told(session, context.event["id"], intent["id"], declined_at)
+    else:
+        is_new = _insert_declined(session, attempt, intent, error, reason, context.at)
+    if not is_new:
         return NOTHING
     code = error.get("decline_code") or error.get("code") or "declined"
-    if attempt.number != session.attempt_number:
+    if not is_current:
         moves.touch(session.id, context.at)
         return APPLIED
     # Told late, of a session that is being paid by other means, a decline is on record and says nothing new.
@@ -259,17 +268,14 @@ def _insert_declined(
     reason: str,
     at: datetime,
 ) -> bool:
-    """One failed transaction a charge; a try without a charge (3-D Secure failed) leaves none. False: known already."""
-    charge = error.get("charge")
-    if charge is None:
-        return True
+    """Record the failed charge; false if it is known already."""
     inserted = (
         Transaction.insert(
             id=uuid.uuid4(),
             session=session.id,
             attempt=attempt.id,
             stripe_payment_intent_id=intent["id"],
-            stripe_charge_id=charge,
+            stripe_charge_id=error["charge"],
             status="failed",
             amount_minor=int(intent["amount"]),
             currency=str(intent["currency"]).upper(),

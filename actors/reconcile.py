@@ -207,7 +207,7 @@ def _attend(run: Reconciliation, comparison: ModuleType, evidence: Evidence | No
         return
     note = None
     try:
-        suspicion.mend()
+        suspicion.mend(run.who)
     except (Transient, OperationalError, InterfaceError):
         raise  # the step is made again
     except Exception as error:

@@ -1,8 +1,9 @@
 """Handling an event again because an operator asks for it.
 
 ``events.replay`` (``paywindow events replay``): the event is put back into the state in which it came, and handled at once the
-way it would have been then. Handlers are idempotent, so an event that was applied already changes nothing. A second run finds
-the operation's outcome; one after a crash begins again, which is as harmless.
+way it would have been then. Handlers are idempotent, so an event that was applied already changes nothing: money is known by
+its charge or refund, a decline without a charge by its moment (``models/declines.py``), a page by its attempt. A second run
+finds the operation's outcome; one after a crash begins again, which is as harmless.
 """
 
 import uuid

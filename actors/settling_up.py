@@ -8,7 +8,7 @@ before the call. A second run finds the movement claimed and replays it, or find
 
 import logging
 import uuid
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from paywindow import clock
@@ -18,7 +18,7 @@ from paywindow.checkout import transfer_group
 from paywindow.errors import StripeRefused, StripeUnavailable, Transient
 from paywindow.models import moves, outbox, shares
 from paywindow.models.database import transaction
-from paywindow.models.tables import SellerMovement, Transaction
+from paywindow.models.tables import PaymentSession, SellerMovement, Transaction
 
 logger = logging.getLogger(__name__)
 
@@ -58,15 +58,23 @@ def _next(identifier: uuid.UUID, outbox_id: int | None) -> SellerMovement | None
             shares.look_again(paid.id, None)
             outbox.done(outbox_id)
             return None
-        if (refused := _refused_lately(paid)) is not None:
-            shares.look_again(paid.id, refused)
+        owed, refused = shares.owed(paid, session), shares.refused(paid)
+        if owed and refused is not None and (again := _again(refused, paid, session)) > at:
+            shares.look_again(paid.id, again)
             outbox.done(outbox_id)
             return None
         movement = shares.next_movement(paid, session, at)
         if movement is not None and movement.kind == "transfer" and paid.stripe_charge_id is None:
             raise Transient("the charge that a transfer is paid from is not recorded yet")
+        if movement is not None and movement.status == "refused":
+            _tell(movement, str(movement.last_error))
+            shares.look_again(paid.id, _again(movement, paid, session))
+            moves.touch(paid.session_id, at)
+            outbox.done(outbox_id)
+            return None
         if movement is None:
-            owed = shares.owed(paid, session)
+            if refused is not None and not owed:
+                moves.touch(paid.session_id, at)  # what was shown as refused is not needed any more
             shares.look_again(paid.id, None if owed == 0 else at + shares.LOOK_AGAIN)
             if owed > 0:
                 # As far as is known the seller cannot receive it. The event that says otherwise may have been lost, and events of
@@ -78,18 +86,16 @@ def _next(identifier: uuid.UUID, outbox_id: int | None) -> SellerMovement | None
     return movement
 
 
-def _refused_lately(paid: Transaction) -> Any:
-    """When a movement may be tried again that Stripe refused a while ago; ``None`` if there is no such."""
-    last = (
-        SellerMovement.select()
-        .where(SellerMovement.transaction == paid.id)
-        .order_by(SellerMovement.number.desc())
-        .first()
-    )
-    if last is None or last.status != "refused":
-        return None
-    again = last.finished_at + AFTER_REFUSAL
-    return again if again > clock.now() else None
+def _again(refused: SellerMovement, paid: Transaction, session: PaymentSession) -> datetime:
+    """When to look again at a payment whose last movement was refused.
+
+    After what may pass a movement is tried anew. What was settled in another currency is for an operator: nothing is tried,
+    until a refund leaves nothing to send.
+    """
+    if shares.settled_elsewhere(paid, session):
+        return clock.now() + shares.LOOK_AGAIN
+    again: datetime = refused.finished_at + AFTER_REFUSAL
+    return again
 
 
 def _move(movement: SellerMovement) -> str:
@@ -143,8 +149,14 @@ def _give_up(movement: SellerMovement, error: str) -> None:
     with transaction():
         _locked(movement.transaction_id)
         shares.refuse(movement, error, clock.now())
+        moves.touch(movement.transaction.session_id, clock.now())
+    _tell(movement, error)
+
+
+def _tell(movement: SellerMovement, error: str) -> None:
+    """Tell the operators by the log; status, timeline, backlog and metrics show the refused movement itself."""
     facts = {"transaction_id": str(movement.transaction_id), "movement_id": str(movement.id)}
-    logger.warning("Stripe refused a seller's %s, tried again later: %s", movement.kind, error, extra=facts)
+    logger.warning("a seller's %s is refused: %s", movement.kind, error, extra=facts)
 
 
 def _locked(identifier: uuid.UUID) -> Transaction:

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class BacklogKind(StrEnum):
-    """Parked events, holds, held refunds and disputes wait for a person, everything else for a worker."""
+    """Parked events, holds, held refunds, refused shares and disputes wait for a person, everything else for a worker."""
 
     OUTBOX = "outbox"
     OPERATIONS = "operations"
@@ -17,4 +17,5 @@ class BacklogKind(StrEnum):
     NOTIFICATIONS = "notifications"
     HOLDS = "holds"
     HELD_REFUNDS = "held-refunds"
+    SHARES_REFUSED = "shares-refused"
     DISPUTES = "disputes"

@@ -15,7 +15,8 @@ class Figures:
     """The figures of one charge, as far as they are known. Amounts in minor units.
 
     ``stripe_fee`` is in ``stripe_fee_currency``, the currency in which the charge reached the balance; ``exchange_rate`` is
-    Stripe's, as text, where that is not the charge's own. The fee and the transfer are those of a destination charge.
+    Stripe's, as text, where that is not the charge's own. The fee and the transfer are those of a destination charge; where
+    Stripe made them in another currency (``converted``), they say nothing of the parts of the payment, and are left out.
     """
 
     charge_id: str
@@ -29,6 +30,7 @@ class Figures:
     transfer_id: str | None
     transferred: int
     transfer_reversed: int
+    converted: bool
 
 
 def read_figures(charge: dict[str, Any]) -> Figures:
@@ -45,6 +47,9 @@ def read_figures(charge: dict[str, Any]) -> Figures:
 def _read_figures(charge: dict[str, Any]) -> Figures:
     entry, fee, transfer = (charge.get(name) or {} for name in ("balance_transaction", "application_fee", "transfer"))
     rate = entry.get("exchange_rate")
+    converted = any(each and each["currency"] != charge["currency"] for each in (fee, transfer))
+    if converted:
+        fee, transfer = {}, {}
     return Figures(
         charge_id=charge["id"],
         balance_transaction_id=entry.get("id"),
@@ -57,4 +62,5 @@ def _read_figures(charge: dict[str, Any]) -> Figures:
         transfer_id=transfer.get("id"),
         transferred=int(transfer.get("amount", 0)),
         transfer_reversed=int(transfer.get("amount_reversed", 0)),
+        converted=converted,
     )

@@ -17,12 +17,14 @@ def freeze_params(
     amount_minor: int,
     reason: str,
     checkout: dict[str, Any],
+    split_by_stripe: bool = True,
 ) -> dict[str, Any]:
     """The body of ``POST /v1/refunds`` (https://docs.stripe.com/api/refunds/create) for one refund.
 
     ``checkout``: the parameters with which the page was opened on which the money came in. On a destination charge the
     seller's share is called back and the platform's fee returned, both in proportion; otherwise the platform would pay the whole
-    refund (https://docs.stripe.com/connect/destination-charges#issue-refunds).
+    refund (https://docs.stripe.com/connect/destination-charges#issue-refunds). Not so unless ``split_by_stripe``: then the share
+    no longer lies in Stripe's own transfer, Stripe would refuse to call it back from there, and we take it back ourselves.
     """
     params: dict[str, Any] = {
         "payment_intent": payment_intent_id,
@@ -31,7 +33,7 @@ def freeze_params(
         "metadata": {"refund_id": refund_id, "payment_session_id": session_id},
     }
     intent = checkout.get("payment_intent_data") or {}
-    if (intent.get("transfer_data") or {}).get("destination"):
+    if split_by_stripe and (intent.get("transfer_data") or {}).get("destination"):
         params["reverse_transfer"] = True
         # Stripe refuses the parameter on a charge that has no fee.
         if intent.get("application_fee_amount"):

@@ -2,8 +2,8 @@
 
 The sweeps do all of this by themselves; an operator looks here when something seems stuck, and finds the row with its last
 error. *Overdue* is what should have been done a while ago and was not, although its sweep comes every few seconds. Events
-that are parked, sessions and refunds that are held, and disputes that want an answer wait for a person: they are overdue as
-soon as they are there.
+that are parked, sessions and refunds that are held, sellers' money that Stripe would not move, and disputes that want an
+answer wait for a person: they are overdue as soon as they are there.
 """
 
 from collections.abc import Callable
@@ -15,6 +15,7 @@ from peewee import fn
 
 from paywindow.backlog_kinds import BacklogKind
 from paywindow.clock import isoformat
+from paywindow.models import shares
 from paywindow.models.tables import (
     CheckoutAttempt,
     Dispute,
@@ -24,6 +25,7 @@ from paywindow.models.tables import (
     PaymentSession,
     Receipt,
     Refund,
+    SellerMovement,
     StripeEvent,
 )
 from paywindow.models.windows import OPEN
@@ -55,6 +57,11 @@ def _refund(row: Refund) -> tuple[str, str]:
 def _dispute(row: Dispute) -> tuple[str, str]:
     until = f" by {isoformat(row.evidence_due_at)}" if row.evidence_due_at is not None else ""
     return row.stripe_dispute_id, f"answer it in Stripe's dashboard{until}"
+
+
+def _share(row: SellerMovement) -> str:
+    way = "to" if row.kind == "transfer" else "back from"
+    return f"{Money(row.amount_minor, row.currency)} {way} {row.destination_account}, refused"
 
 
 _WORK: dict[BacklogKind, _Work] = {
@@ -121,6 +128,13 @@ _WORK: dict[BacklogKind, _Work] = {
         Refund.created_at,
         (Refund.status == "held",),
         lambda row: (*_refund(row), row.tries, row.last_error),
+        timedelta(),
+    ),
+    BacklogKind.SHARES_REFUSED: _Work(
+        SellerMovement,
+        SellerMovement.finished_at,
+        (SellerMovement.status == "refused", shares.is_outstanding(SellerMovement)),
+        lambda row: (str(row.transaction_id), _share(row), None, row.last_error),
         timedelta(),
     ),
     BacklogKind.DISPUTES: _Work(

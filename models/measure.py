@@ -54,6 +54,14 @@ PENDING: dict[str, str] = {
     "operations": "SELECT created_at AS since FROM operations WHERE outcome IS NULL LIMIT %(limit)s",
     "refunds": "SELECT created_at AS since FROM refunds WHERE status = 'claimed' LIMIT %(limit)s",
     "movements": "SELECT created_at AS since FROM seller_movements WHERE status = 'claimed' LIMIT %(limit)s",
+    # What a seller is due, or has too much, and Stripe would not move. One that is being tried anew still counts.
+    "shares_refused": """
+        SELECT refused.finished_at AS since FROM seller_movements AS refused
+        JOIN transactions AS paid ON paid.id = refused.transaction_id
+        WHERE refused.status = 'refused' AND paid.share_due_at IS NOT NULL AND NOT EXISTS (
+            SELECT FROM seller_movements AS later
+            WHERE later.transaction_id = refused.transaction_id AND later.number > refused.number
+                AND later.status <> 'claimed') LIMIT %(limit)s""",
     # Evidence has to be sent by an operator, in Stripe's dashboard.
     "disputes": """
         SELECT evidence_due_at - interval '3 days' AS since FROM disputes

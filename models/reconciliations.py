@@ -163,14 +163,20 @@ def named_session(found: dict[str, Any]) -> uuid.UUID | None:
 
 def unseen_payments(run: Reconciliation, limit: int) -> list[Transaction]:
     """Payments of the books that no list of Stripe's has shown, from where the comparison has come to."""
-    query = Transaction.select().where(Transaction.status != "failed", *_in_time(Transaction.processed_at, run))
+    query = (
+        Transaction.select()
+        .join(PaymentSession)
+        .where(Transaction.status != "failed", *_of_run(Transaction.processed_at, run))
+    )
     return _unseen(query, Transaction, Transaction.stripe_payment_intent_id, run, limit)
 
 
 def unseen_pages(run: Reconciliation, limit: int) -> list[CheckoutAttempt]:
     """The same of pages."""
-    query = CheckoutAttempt.select().where(
-        CheckoutAttempt.stripe_checkout_id.is_null(False), *_in_time(CheckoutAttempt.created_at, run)
+    query = (
+        CheckoutAttempt.select()
+        .join(PaymentSession)
+        .where(CheckoutAttempt.stripe_checkout_id.is_null(False), *_of_run(CheckoutAttempt.created_at, run))
     )
     return _unseen(query, CheckoutAttempt, CheckoutAttempt.stripe_checkout_id, run, limit)
 
@@ -180,14 +186,20 @@ def unseen_refunds(run: Reconciliation, limit: int) -> list[Refund]:
     query = (
         Refund.select(Refund, Transaction)
         .join(Transaction)
-        .where(Refund.stripe_refund_id.is_null(False), *_in_time(Refund.created_at, run))
+        .join(PaymentSession)
+        .where(Refund.stripe_refund_id.is_null(False), *_of_run(Refund.created_at, run))
     )
     return _unseen(query, Refund, Refund.stripe_refund_id, run, limit)
 
 
 def unseen_disputes(run: Reconciliation, limit: int) -> list[Dispute]:
     """The same of disputes."""
-    query = Dispute.select(Dispute, Transaction).join(Transaction).where(*_in_time(Dispute.opened_at, run))
+    query = (
+        Dispute.select(Dispute, Transaction)
+        .join(Transaction)
+        .join(PaymentSession)
+        .where(*_of_run(Dispute.opened_at, run))
+    )
     return _unseen(query, Dispute, Dispute.stripe_dispute_id, run, limit)
 
 
@@ -196,13 +208,19 @@ def unseen_transfers(run: Reconciliation, limit: int) -> list[SellerMovement]:
     query = (
         SellerMovement.select(SellerMovement, Transaction)
         .join(Transaction)
+        .join(PaymentSession)
         .where(
             SellerMovement.kind == "transfer",
             SellerMovement.status == "done",
-            *_in_time(SellerMovement.created_at, run),
+            *_of_run(SellerMovement.created_at, run),
         )
     )
     return _unseen(query, SellerMovement, SellerMovement.stripe_transfer_id, run, limit)
+
+
+def _of_run(column: Any, run: Reconciliation) -> tuple[Any, Any, Any]:
+    """What belongs to the comparison: its time, and its mode. Test data stays in the books when the key becomes a live one."""
+    return PaymentSession.livemode == run.livemode, *_in_time(column, run)
 
 
 def _in_time(column: Any, run: Reconciliation) -> tuple[Any, Any]:

@@ -7,7 +7,7 @@ from peewee import SQL
 
 from paywindow import jsons
 from paywindow.messages import build
-from paywindow.models import claims
+from paywindow.models import claims, shares
 from paywindow.models.database import send_after_commit
 from paywindow.models.tables import CheckoutAttempt, Operation, Refund, Transaction
 from paywindow.refunds import freeze_params
@@ -45,6 +45,7 @@ def claim(
         amount_minor=amount_minor,
         reason=reason,
         checkout=jsons.loads(attempt.params),
+        split_by_stripe=not shares.reversed_by_us(paid),
     )
     row: Refund = Refund.create(
         id=identifier,

@@ -12,7 +12,7 @@ from typing import Any
 
 from peewee import SQL, fn
 
-from paywindow import ids, split
+from paywindow import ids, jsons, split
 from paywindow.checkout import Destination
 from paywindow.errors import Problem
 from paywindow.messages import CheckoutRequest, build
@@ -84,17 +84,22 @@ def of_new_payment(session: PaymentSession, at: datetime, *, settled: bool) -> d
 def settle_up_later(paid: Transaction, session: PaymentSession, at: datetime) -> None:
     """What the seller is due, or what Stripe moved by itself, may have changed: look once the transaction has committed."""
     if session.split == COLLECT and paid.settled_at is not None:
-        Transaction.update(share_due_at=at).where(Transaction.id == paid.id).execute()
-        outbox.follow_up("sellers.settle_up", at, transaction_id=str(paid.id))
+        _settle_up(paid, at)
     elif paid.destination_account is not None:
         outbox.follow_up("figures.read", at, transaction_id=str(paid.id))
+        if owed(paid, session):
+            _settle_up(paid, at)  # a refund that Stripe does not split
 
 
 def follow_dispute(paid: Transaction, session: PaymentSession, at: datetime) -> None:
     """A bank took money back, or returned it: have the seller's share follow."""
     if session.split is not None:
-        Transaction.update(share_due_at=at).where(Transaction.id == paid.id).execute()
-        outbox.follow_up("sellers.settle_up", at, transaction_id=str(paid.id))
+        _settle_up(paid, at)
+
+
+def _settle_up(paid: Transaction, at: datetime) -> None:
+    Transaction.update(share_due_at=at).where(Transaction.id == paid.id).execute()
+    outbox.follow_up("sellers.settle_up", at, transaction_id=str(paid.id))
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,12 +136,13 @@ def parts(paid: Transaction, session: PaymentSession) -> Parts:
 def owed(paid: Transaction, session: PaymentSession) -> int:
     """What is still to be sent to the seller, in minor units; negative: to be taken back.
 
-    Stripe splits a destination charge by itself, and what refunds take of it: only what disputes take is ours to move.
+    Stripe splits a destination charge by itself, and what refunds take of it: ours to move is only what disputes take, and
+    what refunds take from then on.
     """
     if session.split == COLLECT:
         now = parts(paid, session)
         return now.seller - now.sent
-    lost = _share_without(paid, counted_refunds(paid)) - due(paid)
+    lost = _share_without(paid, counted_refunds(paid) - _refunds_split_here(paid)) - due(paid)
     returned = _sum(_done(paid, "transfer"))
     return _sum(_done(paid, "reversal")) - returned - lost
 
@@ -166,10 +172,34 @@ def counted_refunds(paid: Transaction) -> int:
     return int(total)
 
 
+def reversed_by_us(paid: Transaction) -> bool:
+    """Whether a dispute had us take the share out of the transfer that Stripe made of a destination charge.
+
+    Once the dispute is won the share lies in a transfer of ours, and Stripe has nothing to call back: from then on refunds are
+    split here. Also when such a reversal is under way, or was refused, so that the two ways never alternate.
+    """
+    return paid.stripe_transfer_id is not None and bool(
+        SellerMovement.select()
+        .where(
+            SellerMovement.transaction == paid.id,
+            SellerMovement.kind == "reversal",
+            SellerMovement.stripe_transfer_id == paid.stripe_transfer_id,
+        )
+        .exists()
+    )
+
+
+def _refunds_split_here(paid: Transaction) -> int:
+    """What we gave back of a destination charge without asking Stripe to split it, in minor units."""
+    ours = Refund.select().where(Refund.transaction == paid.id, Refund.status << _COUNTED, Refund.params.is_null(False))
+    return sum(int(row.amount_minor) for row in ours if not jsons.loads(row.frozen).get("reverse_transfer"))
+
+
 def next_movement(paid: Transaction, session: PaymentSession, at: datetime) -> SellerMovement | None:
     """The movement to make now: one whose outcome is not recorded yet, else a new one, frozen; ``None`` if all is even.
 
-    ``None`` also while the seller cannot receive money. The caller holds the session's lock.
+    ``None`` also while the seller cannot receive money. A new one is refused at once where Stripe would have to transfer in
+    another currency than it settled the payment in. The caller holds the session's lock.
     """
     claimed: SellerMovement | None = SellerMovement.get_or_none(
         SellerMovement.transaction == paid.id, SellerMovement.status == "claimed"
@@ -181,10 +211,52 @@ def next_movement(paid: Transaction, session: PaymentSession, at: datetime) -> S
         account = sellers.of_maker(session.maker_id) if session.maker_id else None
         if account is None or not sellers.can_receive(account):
             return None
-        return _claim(paid, "transfer", difference, account.stripe_account_id, None, at)
+        movement = _claim(paid, "transfer", difference, account.stripe_account_id, None, at)
+        if settled_elsewhere(paid, session):
+            why = (
+                f"the payment settled in {paid.stripe_fee_currency}, and only that currency can be transferred from it"
+            )
+            refuse(movement, why, at)
+            movement = SellerMovement.get_by_id(movement.id)
+        return movement
     if difference < 0:
         return _claim_reversal(paid, -difference, at)
     return None
+
+
+def settled_elsewhere(paid: Transaction, session: PaymentSession) -> bool:
+    """Whether a collected payment reached the platform's balance in another currency than it was paid in.
+
+    Stripe transfers from it in that currency alone (https://docs.stripe.com/connect/separate-charges-and-transfers), and what
+    the seller is due is agreed in the payment's.
+    """
+    return session.split == COLLECT and paid.stripe_fee_currency not in (None, paid.currency)
+
+
+def refused(paid: Transaction) -> SellerMovement | None:
+    """The payment's last movement, if that was refused."""
+    last: SellerMovement | None = (
+        SellerMovement.select()
+        .where(SellerMovement.transaction == paid.id)
+        .order_by(SellerMovement.number.desc())
+        .first()
+    )
+    return last if last is not None and last.status == "refused" else None
+
+
+def is_outstanding(movement: Any) -> Any:
+    """The condition that a refused ``movement`` (a table, in a query) is its payment's last, and something is left to move.
+
+    One that is being tried anew is outstanding until its answer is known.
+    """
+    later = SellerMovement.alias()
+    followed = later.select().where(
+        later.transaction == movement.transaction, later.number > movement.number, later.status != "claimed"
+    )
+    waiting = Transaction.select().where(
+        Transaction.id == movement.transaction, Transaction.share_due_at.is_null(False)
+    )
+    return fn.EXISTS(waiting) & ~fn.EXISTS(followed)
 
 
 def moved_by_us(paid: Transaction) -> tuple[int, int]:

@@ -189,9 +189,16 @@ def _fees(row: Transaction, session: PaymentSession) -> dict[str, Any]:
         "platformNet": _amount(net, row.currency),
         "sellerPayout": _amount(seller, row.currency),
         "sellerReceived": _amount(split.sent if session.split is not None else None, row.currency),
+        "payoutRefused": _refused(row) if session.split is not None else None,
         "refunded": _amount(split.refunded, row.currency),
         "disputed": _amount(split.disputed, row.currency),
     }
+
+
+def _refused(row: Transaction) -> str | None:
+    """Why what the seller is due, or has too much, is not moved, while there is such."""
+    refused = shares.refused(row) if row.share_due_at is not None else None
+    return None if refused is None else str(refused.last_error)
 
 
 def _documents(session: PaymentSession) -> dict[str, list[Receipt]]:

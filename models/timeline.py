@@ -1,7 +1,8 @@
 """Everything that touched a session, in order of time: what happened, who did it, and why.
 
 Read from the rows that the work itself left: commands, attempts, Stripe's events, transitions, charges, refunds, disputes,
-documents and their downloads, notifications. Nothing is written for the timeline's sake, so it cannot disagree with the books.
+what sellers were sent, documents and their downloads, notifications. Nothing is written for the timeline's sake, so it
+cannot disagree with the books.
 """
 
 import uuid
@@ -19,6 +20,7 @@ from paywindow.models.tables import (
     Receipt,
     ReceiptDownload,
     Refund,
+    SellerMovement,
     StripeEvent,
     Transaction,
     Transition,
@@ -57,6 +59,7 @@ def timeline(session_id: uuid.UUID) -> list[dict[str, Any]]:
         *map(_charge, charges),
         *_refunds(charges),
         *_disputes(charges),
+        *_movements(charges),
         *_documents(session_id),
         *_notifications(session_id),
     ]
@@ -139,6 +142,16 @@ def _disputes(charges: list[Transaction]) -> Iterator[Entry]:
         yield Entry(row.opened_at, "dispute", "buyer", name, row.reason)
         if row.closed_at is not None:
             yield Entry(row.closed_at, "dispute", "stripe", f"{name}: {row.status}")
+
+
+def _movements(charges: list[Transaction]) -> Iterator[Entry]:
+    """What was sent to the seller, or taken back."""
+    rows = SellerMovement.select().where(SellerMovement.transaction.in_([row.id for row in charges]))
+    for row in rows.order_by(SellerMovement.created_at, SellerMovement.number) if charges else ():
+        way = "to the seller" if row.kind == "transfer" else "back from the seller"
+        name = row.stripe_reversal_id or row.stripe_transfer_id or row.destination_account
+        text = f"{Money(row.amount_minor, row.currency)} {way}, {row.status} ({name})"
+        yield Entry(row.finished_at or row.created_at, "payout", None, text, row.last_error)
 
 
 def _documents(session_id: uuid.UUID) -> Iterator[Entry]:

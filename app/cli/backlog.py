@@ -37,7 +37,7 @@ def backlog(
     """Show what waits to be done, in Postgres and in the queues. Ends with 1 when something is overdue.
 
     Workers and sweeps do it by themselves. What is overdue by five minutes they cannot do, or are not there to do:
-    `paywindow doctor` says which. Parked events, holds, held refunds and disputes wait for a person.
+    `paywindow doctor` says which. Parked events, holds, held refunds, refused shares of sellers and disputes wait for a person.
     """
     settings = read_database(Role.OPERATOR)
     from paywindow.models import backlog as books

@@ -79,6 +79,11 @@ class Fees(_Response):
     seller_received: Amount | None = Field(
         examples=[247.95], description="What has reached the maker's account, of a split payment."
     )
+    payout_refused: str | None = Field(
+        default=None,
+        examples=[None],
+        description="Why the difference between the two is not moved, where Stripe refused to. Operators see it in the backlog.",
+    )
     refunded: Amount = Field(examples=[0], description="What went back to the buyer.")
     disputed: Amount = Field(examples=[0], description="What banks took back, and have not returned.")
 

@@ -76,13 +76,18 @@ def _check_balance(sandbox: Sandbox, amount: int, currency: str) -> None:
 
 
 def _source(sandbox: Sandbox, params: JsonObject, currency: str) -> JsonObject:
-    """The charge that a transfer is paid from: it succeeded, in this currency, and still has that much."""
+    """The charge that a transfer is paid from: it succeeded, came in this currency, and still has that much.
+
+    What counts is how it reached the balance, once that is known: a converted charge is in another currency there
+    (https://docs.stripe.com/connect/separate-charges-and-transfers#transfer-availability).
+    """
     charge = sandbox.store.get("charge", params["source_transaction"], "source_transaction", status=400)
     if charge["status"] != "succeeded":
         raise invalid("The source_transaction is not a successful charge.", "source_transaction")
-    if charge["currency"] != currency:
+    came = sandbox.store.find("balance_transaction", charge["balance_transaction"] or "") or charge
+    if came["currency"] != currency:
         raise invalid(
-            f"The currency of source_transaction's balance transaction ({charge['currency']}) must be the same as "
+            f"The currency of source_transaction's balance transaction ({came['currency']}) must be the same as "
             f"the transfer currency ({currency})",
             "currency",
         )
@@ -94,10 +99,10 @@ def _source(sandbox: Sandbox, params: JsonObject, currency: str) -> JsonObject:
         for transfer in sandbox.store.oldest_first("transfer")
         if transfer["source_transaction"] == charge["id"]
     )
-    if passed_on + params["amount"] > charge["amount"]:
+    if passed_on + params["amount"] > came["amount"]:
         raise StripeError(
             "Transfers using this transaction as a source must not exceed the source amount of "
-            f"{charge['amount']} {currency}. (There is already {passed_on} being transferred.)",
+            f"{came['amount']} {currency}. (There is already {passed_on} being transferred.)",
             param="amount",
         )
     return charge

@@ -368,7 +368,9 @@ def draw_course(number: int) -> list[tuple[Any, ...]]:
         first.insert(0, ("seller", first[0][-1], chance.random() < 0.7))
     steps = _draw_story(chance, "buy buy late double called_off")
     for _ in range(chance.randint(1, 4)):
-        steps += _draw_story(chance, "buy late double called_off refund refund dashboard bounce dispute dispute more")
+        steps += _draw_story(
+            chance, "buy late double called_off refund refund dashboard bounce dispute dispute won more"
+        )
     told = first
     for step in steps:
         if chance.random() < 0.08:
@@ -427,6 +429,14 @@ def _draw_story(chance: random.Random, kinds: str) -> list[tuple[Any, ...]]:
             ("dispute_step", place, chance.choice(["win", "win", "lose", "lose", "escalate", "review", "close"])),
         ],
     }
+    # The share went to and fro by then: what is given back now has to be taken from where it lies.
+    stories["won"] = [
+        ("dispute", place, False, chance.choice([None, 0.3])),
+        webhooks,
+        ("dispute_step", -1, "win"),
+        ("webhooks", "in order"),
+        *stories["refund"],
+    ]
     kind = chance.choice(kinds.split())
     gone_wrong = kind in ("late", "double", "called_off", "refund") and chance.random() < 0.4
     return [*stories[kind], *([("refund_step", chance.choice([0, 1]), "fail"), webhooks] if gone_wrong else [])]

@@ -67,6 +67,7 @@ def test_it_finds_mends_and_ends_with_the_code_that_says_so(shop, discord, recon
     assert "Stripe took the money, and the books have no such payment." in mended.stdout
     assert "2 findings, 1 not mended" in mended.stdout
     assert shop.session(untold.id).status == "completed"
+    assert shop.transitions(untold)[-1].who.startswith("cli:")
 
     with database.transaction():
         Transaction.update(amount_minor=27550).execute()

@@ -131,6 +131,64 @@ def test_a_failed_3d_secure_step_fails_the_session_without_a_charge(shop: Shop) 
     assert shop.transactions(session) == []
 
 
+def tell_again(shop: Shop, suffix: str) -> None:
+    """Every event comes once more, as another Event object of Stripe's; and those that came are replayed."""
+    for event in shop.events():
+        shop.deliver_event({**event, "id": event["id"] + suffix})
+    for row in shop.rows(StripeEvent):
+        shop.command("events.replay", event_id=row.id)
+
+
+def test_a_decline_without_a_charge_is_one_fact_however_often_it_is_told(shop: Shop) -> None:
+    session = shop.open_session()
+    shop.pay(session, card="4000000000003220", authenticate=False)
+    shop.deliver()
+
+    tell_again(shop, "_again")
+
+    assert [row.event for row in shop.transitions(session)] == ["page_opened", "declined"]
+    assert shop.notifications(session) == ["payment.failed"]
+
+
+def test_a_decline_from_before_a_retry_on_the_open_page_does_not_fail_the_session_again(shop: Shop) -> None:
+    session = shop.open_session()
+    shop.pay(session, card="4000000000003220", authenticate=False)
+    shop.deliver()
+    shop.pass_time(minutes=20)
+    shop.sweep()
+    shop.work()
+    assert (shop.session(session.id).status, shop.session(session.id).attempt_number) == ("pending", 1)
+
+    tell_again(shop, "_again")
+
+    assert shop.session(session.id).status == "pending"
+    assert shop.notifications(session) == ["payment.failed", "payment.retry_available"]
+
+    # A new one is news.
+    shop.pay(session, card="4000000000003220", authenticate=False)
+    shop.deliver()
+    assert shop.session(session.id).status == "failed"
+    assert shop.notifications(session)[-1] == "payment.failed"
+
+
+def test_a_declined_charge_that_is_told_after_the_retry_is_on_record_and_fails_nothing(shop: Shop) -> None:
+    session = shop.open_session()
+    for card in ("4000000000000002", "4000000000009995"):
+        shop.pay(session, card=card)
+    first, late = [each for each in shop.events() if each["type"] == "payment_intent.payment_failed"]
+    shop.deliver_event(first)
+    shop.work()
+    shop.pass_time(minutes=20)
+    shop.sweep()
+    shop.work()
+
+    shop.deliver_event(late)
+    shop.work()
+
+    assert shop.session(session.id).status == "pending"
+    assert len(shop.transactions(session)) == 2
+
+
 def test_a_passed_3d_secure_step_settles(shop: Shop) -> None:
     session = shop.open_session()
     shop.pay(session, card="4000000000003220", authenticate=True)

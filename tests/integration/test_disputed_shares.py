@@ -141,6 +141,64 @@ def test_what_a_won_dispute_moved_is_no_discrepancy(make_shop: Callable[..., Sho
 
 
 @BOTH
+def test_a_payment_whose_dispute_was_won_is_refunded_from_where_the_share_lies_now(
+    make_shop: Callable[..., Shop], split: str
+) -> None:
+    shop = open_shop(make_shop, split, STRIPE_RATE_LIMIT="10000")
+    session, charge = sell(shop)
+    dispute = shop.control("disputes", charge=charge)["id"]
+    shop.deliver()
+    take(shop, dispute, "win")
+
+    answer = shop.refund(session, amount="100")
+    shop.work()
+    shop.deliver()
+
+    assert answer["status"] == 201, answer
+    assert (figures(shop, session)["sellerPayout"], figures(shop, session)["platformFee"]) == (
+        SHARE - 9_000,
+        FEE - 1_000,
+    )
+    adds_up(shop, session)
+
+    assert shop.refund(session)["status"] == 201
+    shop.work()
+    shop.deliver()
+
+    assert (figures(shop, session)["sellerPayout"], figures(shop, session)["refunded"]) == (0, AMOUNT)
+    adds_up(shop, session)
+
+    shop.pass_time(minutes=5)
+    shop.run(build("sweeps.reconciliation"))
+    shop.work()
+    assert [(row.code, row.ours, row.theirs) for row in shop.rows(ReconciliationFinding)] == []
+
+
+def test_a_refund_before_a_dispute_and_one_after_it_take_the_share_once_each(make_shop: Callable[..., Shop]) -> None:
+    shop = open_shop(make_shop, "refuse")
+    session, charge = sell(shop)
+    assert shop.refund(session, amount="25.50")["status"] == 201
+    shop.deliver()
+    dispute = shop.control("disputes", charge=charge, amount=25_000)["id"]
+    shop.deliver()
+    take(shop, dispute, "win")
+    assert figures(shop, session)["sellerPayout"] == 22_500
+
+    assert shop.refund(session, amount="50")["status"] == 201
+    shop.work()
+    shop.deliver()
+    assert figures(shop, session)["sellerPayout"] == 18_000
+    adds_up(shop, session)
+
+    # The buyer's bank sends it back: the seller has a right to the share again.
+    shop.control(f"refunds/{shop.ledger()['refunds'][-1]['id']}/fail")
+    shop.deliver()
+
+    assert figures(shop, session)["sellerPayout"] == 22_500
+    adds_up(shop, session)
+
+
+@BOTH
 def test_a_lost_dispute_leaves_the_seller_without_the_share(make_shop: Callable[..., Shop], split: str) -> None:
     shop = open_shop(make_shop, split)
     session, charge = sell(shop)

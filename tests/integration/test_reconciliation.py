@@ -126,6 +126,12 @@ def test_a_payment_that_nobody_told_of_is_settled(shop):
     assert "275.50 USD" in found["payment_not_booked"].theirs
     assert found["payment_not_booked"].session_id == session.id
     assert shop.session(session.id).status == "completed"
+    # The audit trail names whoever had the books compared.
+    assert [(row.event, row.who, row.why) for row in shop.transitions(session)][-1] == (
+        "paid",
+        "test",
+        "reconciliation",
+    )
     assert len(shop.rows(Receipt)) == 1
     assert compare(shop) == {}
 
@@ -536,3 +542,34 @@ def test_a_transfer_that_the_books_do_not_have_is_told(collected):
 
 def test_every_way_to_disagree_was_tried():
     assert set(DISCREPANCIES) == PLANTED
+
+
+def test_what_was_sold_in_the_other_mode_is_not_looked_for(shop, paid):
+    payment = paid[1]
+    shop.control("refunds", payment_intent=payment.stripe_payment_intent_id, amount=500)
+    shop.control("disputes", charge=payment.stripe_charge_id)
+    shop.deliver()
+    at = clock.now() + timedelta(minutes=1)
+    with database.transaction():
+        SellerMovement.create(
+            id=uuid.uuid4(),
+            transaction=payment,
+            number=1,
+            kind="transfer",
+            status="done",
+            amount_minor=1,
+            currency="USD",
+            destination_account="acct_1",
+            idempotency_key="a key",
+            first_called_at=at,
+            stripe_transfer_id="tr_1",
+            created_at=clock.now(),
+        )
+        runs = [
+            reconciliations.start("test", livemode, at - timedelta(days=1), at, FIRST_STAGE, at, repairs=False)
+            for livemode in (False, True)
+        ]
+        kinds = ("payments", "pages", "refunds", "disputes", "transfers")
+        unseen = [[len(getattr(reconciliations, f"unseen_{kind}")(run, 10)) for kind in kinds] for run in runs]
+
+    assert unseen == [[1] * 5, [0] * 5]

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from paywindow import ids, jsons, messages
+from paywindow import clock, ids, jsons, messages
 from paywindow.actors.runtime import runtime
+from paywindow.backlog_kinds import BacklogKind
 from paywindow.errors import StripeRefused, StripeUnavailable
 from paywindow.messages import build
-from paywindow.models import shares
+from paywindow.models import backlog, measure, shares, timeline
+from paywindow.models import database as db
 from paywindow.models.tables import Outbox, PaymentSession, Receipt, SellerMovement, Transaction
 
 if TYPE_CHECKING:
@@ -446,16 +448,35 @@ def test_a_transfer_that_may_not_be_looked_up_is_not_taken_for_one_that_never_ar
     assert len(collecting.ledger()["transfers"]) == 1
 
 
+def refused_shares() -> tuple[float, list[str]]:
+    """What operators see of shares that are refused: the metric, and the backlog."""
+    with db.transaction():
+        measured = measure.everything(clock.now())["payments_pending_rows"]["shares_refused"]
+        rows = backlog.rows(BacklogKind.SHARES_REFUSED, clock.now(), 20)
+    assert all(row["overdue"] and row["error"] for row in rows)
+    return measured, [row["what"] for row in rows]
+
+
+def test_refused_shares_are_found_by_their_index(collecting: Shop) -> None:
+    with db.transaction():
+        db.database.execute_sql("SET LOCAL enable_seqscan = off")  # what the planner does with many finished rows
+        query = measure.PENDING["shares_refused"] % {"limit": "100"}
+        plan = db.database.execute_sql(f"EXPLAIN {query}").fetchall()
+    assert "seller_movements_refused" in str(plan)
+
+
 def test_a_restricted_account_waits_and_is_tried_again(collecting: Shop, caplog: pytest.LogCaptureFixture) -> None:
     sell(collecting)
     account = open_account(collecting)
     collecting.control(f"accounts/{account}/restrict")  # and nobody has told us yet
     settle_up(collecting)
     assert movements(collecting) == [("transfer", "refused", AMOUNT - FEE)]
-    assert "Stripe refused a seller's transfer" in caplog.text
+    assert "a seller's transfer is refused" in caplog.text
+    assert refused_shares() == (1, [f"247.65 USD to {account}, refused"])
     get_ready(collecting, account)
     collecting.pass_time(hours=7)
     settle_up(collecting)
+    assert refused_shares() == (0, [])
     assert movements(collecting)[1:] == [("transfer", "done", AMOUNT - FEE)]
 
 
@@ -467,3 +488,61 @@ def test_money_that_did_not_settle_is_not_sent(collecting: Shop) -> None:
     settle_up(collecting)
     settled = [row.settled_at for row in collecting.transactions(session)]
     assert len(movements(collecting)) == len([at for at in settled if at])
+
+
+CONVERTED = AMOUNT - 2_755  # the fee without its fixed part, which is in dollars
+
+
+def sell_converted(shop: Shop) -> PaymentSession:
+    """A collected sale in euros that reaches the platform's balance in dollars."""
+    session = sell(shop, currency="EUR")
+    (charge,) = shop.ledger()["charges"]
+    shop.control("fees/release", charge=charge["id"], currency="usd", rate="1.0837")
+    shop.deliver()
+    return session
+
+
+def test_what_settled_in_another_currency_is_told_instead_of_tried_for_ever(
+    collecting: Shop, caplog: pytest.LogCaptureFixture
+) -> None:
+    open_account(collecting, ready=False)
+    session = sell_converted(collecting)
+    get_ready(collecting, collecting.ledger()["accounts"][0]["id"])
+    for _ in range(4):
+        settle_up(collecting)
+        collecting.pass_time(days=1)
+
+    assert movements(collecting) == [("transfer", "refused", CONVERTED)]
+    why = "the payment settled in USD, and only that currency can be transferred from it"
+    assert (fees(collecting, session)["payoutRefused"], caplog.text.count(why)) == (why, 1)
+    with db.transaction():
+        told = [entry for entry in timeline.timeline(session.id) if entry["what"] == "payout"]
+    assert [(entry["text"].split(" (")[0], entry["why"]) for entry in told] == [
+        ("247.95 EUR to the seller, refused", why)
+    ]
+
+    assert refused_shares()[0] == 1
+
+    # A refund leaves nothing to send: nothing is told any more, and looked for.
+    assert collecting.refund(session)["status"] == 201
+    collecting.deliver()
+    settle_up(collecting)
+    assert (fees(collecting, session)["payoutRefused"], refused_shares()) == (None, (0, []))
+    assert collecting.transactions(session)[0].share_due_at is None
+
+
+def test_a_transfer_that_stripe_refused_before_its_figures_were_known_is_not_tried_again(collecting: Shop) -> None:
+    account = open_account(collecting, ready=False)
+    session = sell(collecting, currency="EUR")
+    (charge,) = collecting.ledger()["charges"]
+    collecting.control("fees/release", charge=charge["id"], currency="usd", rate="1.0837")  # nobody has told us yet
+    collecting.control(f"accounts/{account}/onboard")
+    collecting.run(build("sellers.refresh", maker_id=MAKER))
+    settle_up(collecting)
+    collecting.deliver()
+    for _ in range(4):
+        collecting.pass_time(hours=7)
+        settle_up(collecting)
+
+    assert movements(collecting) == [("transfer", "refused", CONVERTED)]
+    assert "balance transaction (usd) must be the same" in fees(collecting, session)["payoutRefused"]
