@@ -26,6 +26,7 @@ RUN: dict[str, set[int]] = {
     "paywindow backfill": {0},
     "paywindow dead list": {0},
     "paywindow receipts audit": {0},
+    "paywindow pci-scan": {0},
     "paywindow reconcile": {0, 1},
     "paywindow reconcile --since 2026-01-01 --until 2026-02-01": {0, 1},
     "paywindow reconcile --since 2026-11-20 --repair": {0, 1},

@@ -18,7 +18,8 @@ from paywindow.message_logs import LogMessages, ids_of
 
 @pytest.fixture
 def written() -> Iterator[Any]:
-    """Call it for the lines that the test's logger has written."""
+    """Call it for the lines that the test's logger has written. Nothing is bound, though an actor ran here before."""
+    logs.replace({})
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
     handler.setFormatter(logs.Formatter("worker"))
