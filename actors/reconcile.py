@@ -67,15 +67,16 @@ def reconcile() -> None:
         _show(livemode)
     if run is None:
         return
-    allowed = runtime().budget.claim_for_sweep(STEPS)
-    for _ in range(allowed):
+    steps = 0
+    while steps < STEPS and runtime().budget.claim_for_sweep(1):
+        steps += 1
         try:
             if not step(run.id):
                 return
         except StripeUnavailable as error:
             logger.warning("the comparison with Stripe is left for later: %s", error)
             return
-    if allowed:
+    if steps:
         with transaction():
             send_after_commit(build("sweeps.reconciliation"))
 

@@ -290,6 +290,19 @@ def test_without_a_share_of_the_rate_limit_nothing_is_read(shop, monkeypatch):
     assert shop.rows(StripeEvent) == []
 
 
+def test_a_list_of_one_page_costs_other_sweeps_one_call(shop, monkeypatch):
+    shop.pay(shop.open_session())
+    shop.pass_time(minutes=2)
+    claimed = []
+    monkeypatch.setattr(
+        type(event_walk.runtime().budget), "claim_for_sweep", lambda _, wanted: claimed.append(wanted) or wanted
+    )
+
+    shop.run(build("sweeps.stripe_events"))
+
+    assert shop.ledger()["calls"]["GET /v1/events"] == sum(claimed) == 1
+
+
 def test_before_the_first_sale_nothing_is_read(shop):
     walk(shop)
 
