@@ -8,6 +8,7 @@ import json
 import socket
 import uuid
 from collections.abc import Callable
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -146,7 +147,8 @@ def _card_numbers(shop: Shop) -> Message[Any]:
 @case("sweeps.synthetic_purchase")
 def _synthetic(shop: Shop) -> Message[Any]:
     shop.change_settings(synthetic_purchase_seconds=600)
-    return build("sweeps.synthetic_purchase")
+    # Begun long ago, so that it is looked at once: no webhooks are delivered here, and it would go on looking.
+    return build("sweeps.synthetic_purchase", number=1, began_at=(clock.now() - timedelta(minutes=2)).isoformat())
 
 
 @case("operations.find")

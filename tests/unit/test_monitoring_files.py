@@ -93,7 +93,8 @@ def test_every_alert_says_whom_to_tell_and_what_is_wrong(alert: str) -> None:
 
 @pytest.mark.parametrize("alert", ALERTS)
 def test_every_alert_has_unit_tests_in_which_it_fires_and_in_which_it_does_not(alert: str) -> None:
-    tests = [test for group in load("prometheus/tests/payments.yml")["tests"] for test in group["promql_expr_test"]]
+    files = [load(f"prometheus/tests/{name}.yml") for name in ("payments", "days")]
+    tests = [test for each in files for group in each["tests"] for test in group["promql_expr_test"]]
     expected = [bool(test["exp_samples"]) for test in tests if f'alertname="{alert}"' in test["expr"]]
 
     assert True in expected
