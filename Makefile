@@ -33,9 +33,10 @@ browser: $(VENV)/ready test-packages ## Make a purchase in a real browser, and s
 run: $(VENV)/ready packages ## Keep the same services up and print their links, until Ctrl-C
 	@exec $(BIN)/paywindow dev $(ARGS)
 
+# Three processes for two cores: tests of whole processes wait as much as they work.
 .PHONY: test
 test: $(VENV)/ready test-packages ## Run all tests
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 # Every hundred runs have a seed; a failure names it: make chaos SEED=42 RUNS=100
 RUNS ?= 10000

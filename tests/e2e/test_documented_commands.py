@@ -23,6 +23,7 @@ RUN: dict[str, set[int]] = {
     "paywindow doctor": {0, 1},
     "paywindow doctor --json | jq '.findings[] | select(.level == \"fail\")'": {0},
     "paywindow backlog": {0, 1},
+    "paywindow backlog --limit 100 shares-refused": {0, 1},
     "paywindow backfill": {0},
     "paywindow dead list": {0},
     "paywindow receipts audit": {0},
