@@ -64,7 +64,9 @@ class EmbeddedPostgres(EmbeddedServer):
         """
         if not self._query("SELECT FROM pg_database WHERE datname = %s", [name]):
             copied = sql.Identifier(template or "template1")
-            self._execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), copied))
+            # For a small template, copying its files takes two thirds of the time of writing them to the log.
+            copy = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY")
+            self._execute(copy.format(sql.Identifier(name), copied))
         return self.database_url(name)
 
     def drop_database(self, name: str) -> None:
