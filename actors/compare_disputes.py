@@ -2,10 +2,9 @@
 
 from typing import Any
 
-from paywindow.actors.comparing import Evidence, Ours, Suspicion, money, tell
+from paywindow.actors.comparing import Evidence, Ours, Suspicion, against_books, look, money, tell
 from paywindow.actors.disputes import read
 from paywindow.actors.handlers import HANDLERS
-from paywindow.actors.runtime import runtime
 from paywindow.disputes import StripeDispute, read_dispute
 from paywindow.models import attempts
 from paywindow.models.database import transaction
@@ -21,13 +20,12 @@ def key(dispute: dict[str, Any]) -> str:
 
 def again(dispute: dict[str, Any]) -> Evidence | None:
     """The dispute as it is now."""
-    found = runtime().gateway.find(KIND, dispute["id"])
-    return None if found is None else Evidence(found)
+    return look(KIND, dispute["id"])
 
 
 def one(row: Ours) -> Evidence | None:
     """The dispute of a row."""
-    return again({"id": row.stripe_id})
+    return look(KIND, row.stripe_id)
 
 
 def missing(row: Ours) -> Suspicion:
@@ -40,16 +38,11 @@ def judge(evidence: list[Evidence]) -> list[tuple[Evidence, Suspicion]]:
     ids = [each.found["id"] for each in evidence]
     rows = Dispute.select(Dispute, Transaction).join(Transaction).where(Dispute.stripe_dispute_id.in_(ids))
     booked = {row.stripe_dispute_id: row for row in rows} if ids else {}
-    found = []
-    for each in evidence:
-        theirs, row = read_dispute(each.found), booked.get(each.found["id"])
-        suspicion = _unbooked(each.found, theirs) if row is None else _difference(each.found, theirs, row)
-        if suspicion is not None:
-            found.append((each, suspicion))
-    return found
+    return against_books(evidence, booked, _unbooked, _difference)
 
 
-def _unbooked(found: dict[str, Any], theirs: StripeDispute) -> Suspicion | None:
+def _unbooked(found: dict[str, Any]) -> Suspicion | None:
+    theirs = read_dispute(found)
     intent = theirs.payment_intent_id
     attempt = attempts.of_payment_intent(intent) if intent is not None else None
     if attempt is None:
@@ -64,7 +57,8 @@ def _unbooked(found: dict[str, Any], theirs: StripeDispute) -> Suspicion | None:
     )
 
 
-def _difference(found: dict[str, Any], theirs: StripeDispute, row: Dispute) -> Suspicion | None:
+def _difference(found: dict[str, Any], row: Dispute) -> Suspicion | None:
+    theirs = read_dispute(found)
     books = (row.status, row.amount_minor, row.currency, row.withdrawn, row.reinstated, row.fee_minor, row.net_minor)
     stripe = (
         *(theirs.status, theirs.amount_minor, theirs.currency),

@@ -3,7 +3,7 @@
 from typing import Any
 
 from paywindow import clock
-from paywindow.actors.comparing import Evidence, Ours, Suspicion, stands, tell
+from paywindow.actors.comparing import Evidence, Ours, Suspicion, look, stands, tell
 from paywindow.actors.handlers import checkout_completed, checkout_expired, delayed_payment_failed
 from paywindow.actors.pages import record_closed
 from paywindow.actors.runtime import runtime
@@ -25,13 +25,12 @@ def key(page: dict[str, Any]) -> str:
 
 def again(page: dict[str, Any]) -> Evidence | None:
     """The page as it is now, with its payment."""
-    found = runtime().gateway.find(KIND, page["id"])
-    return None if found is None else Evidence(found)
+    return look(KIND, page["id"])
 
 
 def one(row: Ours) -> Evidence | None:
     """The page of an attempt."""
-    return again({"id": row.stripe_id})
+    return look(KIND, row.stripe_id)
 
 
 def missing(row: Ours) -> Suspicion:

@@ -2,9 +2,8 @@
 
 from typing import Any
 
-from paywindow.actors.comparing import Evidence, Ours, Suspicion, money, tell
+from paywindow.actors.comparing import Evidence, Ours, Suspicion, against_books, look, money, tell
 from paywindow.actors.handlers import HANDLERS
-from paywindow.actors.runtime import runtime
 from paywindow.models import attempts
 from paywindow.models.tables import Refund, Transaction
 
@@ -19,13 +18,12 @@ def key(refund: dict[str, Any]) -> str:
 
 def again(refund: dict[str, Any]) -> Evidence | None:
     """The refund as it is now."""
-    found = runtime().gateway.find(KIND, refund["id"])
-    return None if found is None else Evidence(found)
+    return look(KIND, refund["id"])
 
 
 def one(row: Ours) -> Evidence | None:
     """The refund of a row."""
-    return again({"id": row.stripe_id})
+    return look(KIND, row.stripe_id)
 
 
 def missing(row: Ours) -> Suspicion:
@@ -38,13 +36,7 @@ def judge(evidence: list[Evidence]) -> list[tuple[Evidence, Suspicion]]:
     ids = [each.found["id"] for each in evidence]
     rows = Refund.select(Refund, Transaction).join(Transaction).where(Refund.stripe_refund_id.in_(ids))
     booked = {row.stripe_refund_id: row for row in rows} if ids else {}
-    found = []
-    for each in evidence:
-        row = booked.get(each.found["id"])
-        suspicion = _unbooked(each.found) if row is None else _difference(each.found, row)
-        if suspicion is not None:
-            found.append((each, suspicion))
-    return found
+    return against_books(evidence, booked, _unbooked, _difference)
 
 
 def _unbooked(refund: dict[str, Any]) -> Suspicion | None:

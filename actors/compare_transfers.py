@@ -8,8 +8,7 @@ from typing import Any
 
 from peewee import fn
 
-from paywindow.actors.comparing import Evidence, Ours, Suspicion, money
-from paywindow.actors.runtime import runtime
+from paywindow.actors.comparing import Evidence, Ours, Suspicion, against_books, look, money
 from paywindow.checkout import transfer_group
 from paywindow.models.shares import COLLECT
 from paywindow.models.tables import PaymentSession, SellerMovement, Transaction
@@ -24,13 +23,12 @@ def key(transfer: dict[str, Any]) -> str:
 
 def again(transfer: dict[str, Any]) -> Evidence | None:
     """The transfer as it is now."""
-    found = runtime().gateway.find(KIND, transfer["id"])
-    return None if found is None else Evidence(found)
+    return look(KIND, transfer["id"])
 
 
 def one(row: Ours) -> Evidence | None:
     """The transfer of a movement."""
-    return again({"id": row.stripe_id})
+    return look(KIND, row.stripe_id)
 
 
 def missing(row: Ours) -> Suspicion:
@@ -47,13 +45,7 @@ def judge(evidence: list[Evidence]) -> list[tuple[Evidence, Suspicion]]:
         .where(SellerMovement.stripe_transfer_id.in_(ids), SellerMovement.kind == "transfer")
     )
     booked = {row.stripe_transfer_id: row for row in rows} if ids else {}
-    found = []
-    for each in evidence:
-        row = booked.get(each.found["id"])
-        suspicion = _unbooked(each.found) if row is None else _difference(each.found, row)
-        if suspicion is not None:
-            found.append((each, suspicion))
-    return found
+    return against_books(evidence, booked, _unbooked, _difference)
 
 
 def _unbooked(transfer: dict[str, Any]) -> Suspicion | None:

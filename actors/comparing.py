@@ -8,16 +8,19 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from paywindow import clock
 from paywindow.actors.event_context import Context
+from paywindow.actors.runtime import runtime
 from paywindow.checkout import Checkout, read_checkout
 from paywindow.currencies import CURRENCIES
 from paywindow.models import moves
 from paywindow.models.database import transaction
 from paywindow.models.tables import PaymentSession
 from paywindow.money import Money
+
+Row = TypeVar("Row")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,28 @@ class Ours:
     session_id: uuid.UUID
     reads: str
     position: str
+
+
+def look(kind: str, stripe_id: str) -> Evidence | None:
+    """An object of ``kind`` as it is at Stripe now; ``None`` if there is none."""
+    found = runtime().gateway.find(kind, stripe_id)
+    return None if found is None else Evidence(found)
+
+
+def against_books(
+    evidence: list[Evidence],
+    booked: dict[Any, Row],
+    unbooked: Callable[[dict[str, Any]], Suspicion | None],
+    difference: Callable[[dict[str, Any], Row], Suspicion | None],
+) -> list[tuple[Evidence, Suspicion]]:
+    """What is suspicious among objects of Stripe's, given the books' rows by Stripe's id."""
+    found = []
+    for each in evidence:
+        row = booked.get(each.found["id"])
+        suspicion = unbooked(each.found) if row is None else difference(each.found, row)
+        if suspicion is not None:
+            found.append((each, suspicion))
+    return found
 
 
 def tell(
