@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import requests
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Page, Route, expect
 
 _DECLINES = "4000000000000002"
 _WAY_TO_PAY = "#way-to-pay"
@@ -222,12 +222,22 @@ def test_two_tabs_that_try_again_at_once_open_one_page(
     for tab in tabs:
         tab.goto(created["payUrl"])
         expect(tab.get_by_role("button", name="Try again")).to_be_visible()
-    # When: both are pressed before either is answered
+    # When: both are pressed before either is answered, or even asked: the first's news would take the second's button away
+    pressed: list[Route] = []
+
+    def wait_for_each_other(route: Route) -> None:
+        pressed.append(route)
+        if len(pressed) == len(tabs):
+            for each in pressed:
+                each.continue_()
+
     for tab in tabs:
+        tab.route("**/payments/retry/*", wait_for_each_other)
         tab.get_by_role("button", name="Try again").click(no_wait_after=True)
     # Then: there is one new try, and both tabs lead to its page
     for tab in tabs:
         expect(tab.get_by_role("link", name="Pay $275.50")).to_be_visible()
+    assert len(pressed) == len(tabs)
     state = shop.status(created)
     assert [each["kind"] for each in state["attempts"]] == ["first", "retry"]
     for tab in tabs:
