@@ -9,7 +9,8 @@ Differences from ``RedisBroker``'s defaults, each for a reason (all were reprodu
   strand it until the process ends;
 * heartbeats of 10 s and a look for missed ones every second, so that the messages of a killed worker come back in seconds,
   not minutes;
-* consumers that Redis wakes (:mod:`paywindow.consumer`), so that an idle worker costs nothing and starts at once.
+* consumers that Redis wakes (:mod:`paywindow.consumer`), so that an idle worker costs nothing and starts at once;
+* workers go on when Redis is full, or nothing would ever empty it.
 """
 
 import logging
@@ -21,11 +22,12 @@ from typing import Any
 import dramatiq
 import peewee
 import redis
-from dramatiq.brokers.redis import RedisBroker
+from dramatiq.brokers.redis import RedisBroker, _scripts
 from dramatiq.middleware import CurrentMessage, Middleware, Retries
 
 from paywindow.consumer import Consumer
 from paywindow.errors import Permanent
+from paywindow.handover import HandOver
 from paywindow.message_logs import LogMessages
 
 logger = logging.getLogger(__name__)
@@ -39,6 +41,11 @@ MAINTENANCE_SECONDS = 1
 # Dead letters are for an operator to decide about, not for time (the default would be a week).
 DEAD_MESSAGE_TTL_MS = 100 * 365 * 86_400_000
 SOCKET_TIMEOUT_SECONDS = 5
+# Every command of Dramatiq's script begins with a ZADD, which a Redis at its ``maxmemory`` refuses: nobody could fetch or
+# acknowledge, so it would stay full. A script whose first write needs no memory may go on, as any script that has begun to
+# write (https://redis.io/docs/latest/develop/programmability/eval-intro/). Workers take more out than they put in; front ends and
+# schedulers do not use this script, and are refused.
+_EVEN_WHEN_FULL = b"redis.call('DEL', KEYS[1] .. ':__room__')\n"
 
 
 class Broker(RedisBroker):
@@ -49,6 +56,9 @@ class Broker(RedisBroker):
     def __init__(self, **options: Any):
         super().__init__(**options)  # type: ignore[no-untyped-call]
         self._maintenance = threading.local()
+        self.scripts["dispatch"] = self.client.register_script(_EVEN_WHEN_FULL + _scripts["dispatch"])
+        #: Set while the worker of this process ends: nothing more is fetched (see :mod:`paywindow.handover`).
+        self.draining = threading.Event()
 
     def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 5000) -> Any:
         """Create a consumer, after putting this process's own unacknowledged messages back in their queue.
@@ -144,6 +154,7 @@ def make_broker(redis_url: str, *extra: Middleware) -> Broker:
             LogMessages(),
             KeepWhatCannotBeRetried(min_backoff=MIN_BACKOFF_MS, max_backoff=MAX_BACKOFF_MS, retry_when=worth_retrying),
             CurrentMessage(),
+            HandOver(),
             *extra,
         ],
         heartbeat_timeout=HEARTBEAT_TIMEOUT_MS,

@@ -4,10 +4,16 @@ Dramatiq's own consumer sleeps between looks: short sleeps cost CPU on an idle s
 empty queue is waited for with ``BLMOVE queue queue LEFT LEFT``, which moves the first message id onto its own place as soon
 as there is one: nothing changes but that the wait is over, and whoever enqueues needs to know nothing of it
 (https://redis.io/docs/latest/commands/blmove/). A consumer whose threads are all busy waits for one to finish.
+
+Whatever Redis answers instead (no connection, no answer in time, refused because it is full or a replica), the thread starts a
+new consumer a second later. Dramatiq does so for lost connections only: a time-out would end the thread, or leave a message
+that was worked on unacknowledged.
 """
 
 import threading
 import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import redis
@@ -17,6 +23,8 @@ from dramatiq.brokers.redis import _RedisConsumer
 from dramatiq.errors import ConnectionClosed
 
 LONGEST_WAIT_SECONDS = 2
+#: How often a consumer that fetches nothing more says that its process still works on messages.
+BEAT_SECONDS = 0.5
 
 
 class Consumer(_RedisConsumer):
@@ -36,7 +44,9 @@ class Consumer(_RedisConsumer):
 
     def __next__(self) -> MessageProxy | None:
         """The next message, or None after a wait."""
-        try:
+        with _connection_closed():
+            if self.broker.draining.is_set():
+                return self._only_beat()
             if not self.message_cache:
                 self._room.clear()
                 room = self.prefetch - self.outstanding_message_count
@@ -46,22 +56,34 @@ class Consumer(_RedisConsumer):
                     self._wait(self._seconds(), room > 0)
                     return None
             return self._next_cached()
-        except redis.ConnectionError as error:
-            raise ConnectionClosed(error) from None
 
     def ack(self, message: Any) -> None:
         """Remove a message that was worked on."""
         try:
-            super().ack(message)  # type: ignore[no-untyped-call]
+            with _connection_closed():
+                super().ack(message)  # type: ignore[no-untyped-call]
         finally:
             self._forget(message)
 
     def nack(self, message: Any) -> None:
         """Make a message a dead letter."""
         try:
-            super().nack(message)  # type: ignore[no-untyped-call]
+            with _connection_closed():
+                super().nack(message)  # type: ignore[no-untyped-call]
         finally:
             self._forget(message)
+
+    def requeue(self, messages: Iterable[Any]) -> None:
+        """Put messages that nobody works on back into their queue."""
+        with _connection_closed():
+            super().requeue(messages)  # type: ignore[no-untyped-call]
+
+    def _only_beat(self) -> None:
+        """The process is about to end: give back what no thread has got, and stay alive for those that still work."""
+        cached, self.message_cache = self.message_cache, []
+        self.requeue(Message.decode(data) for data in cached if data is not None)
+        self.broker.do_fetch(self.queue_name, 0)
+        time.sleep(BEAT_SECONDS)
 
     def _next_cached(self) -> MessageProxy | None:
         data = self.message_cache.pop(0)
@@ -91,3 +113,12 @@ class Consumer(_RedisConsumer):
             self.broker.client.blmove(self._list, self._list, max(seconds, 0.001), "LEFT", "LEFT")
         else:
             self._room.wait(seconds)
+
+
+@contextmanager
+def _connection_closed() -> Iterator[None]:
+    """Tell Dramatiq of every failure of Redis in the one way that it waits out and tries again."""
+    try:
+        yield
+    except redis.RedisError as error:
+        raise ConnectionClosed(error) from None

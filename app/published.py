@@ -50,7 +50,9 @@ end
 redis.call('PUBLISH', ARGV[3], KEYS[1])
 return 1
 """
+# DEL comes first because it needs no memory: a script that has begun to write may go on when Redis is full.
 _PUBLISH_ENTRY = """
+redis.call('DEL', KEYS[1])
 redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
 redis.call('PUBLISH', ARGV[3], KEYS[1])
 """
