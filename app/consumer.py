@@ -46,7 +46,8 @@ class Consumer(_RedisConsumer):
         """The next message, or None after a wait."""
         with _connection_closed():
             if self.broker.draining.is_set():
-                return self._only_beat()
+                self._only_beat()
+                return None
             if not self.message_cache:
                 self._room.clear()
                 room = self.prefetch - self.outstanding_message_count

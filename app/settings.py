@@ -140,6 +140,7 @@ class Settings(BaseSettings):
     front_host: str = "127.0.0.1"
     front_port: int = Field(default=8080, ge=0, le=65535)
     front_wait_seconds: int = Field(default=10, ge=0, le=60)
+    front_drain_seconds: int = Field(default=0, ge=0, le=300)
     front_max_body_bytes: int = Field(default=65_536, ge=1024)
     front_max_streams: int = Field(default=5_000, ge=0, le=100_000)
     webhook_max_body_bytes: int = Field(default=1_048_576, ge=65_536)

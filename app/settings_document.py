@@ -72,6 +72,8 @@ MEANING: dict[str, dict[str, str]] = {
         "front_host": "Address to listen on.",
         "front_port": "Port to listen on; 0 takes a free one.",
         "front_wait_seconds": "Longest wait for a command's outcome before the answer is 202; `Prefer: wait=N` can shorten it.",
+        "front_drain_seconds": "How long a front end that was told to end still takes connections, `/readyz` saying 503: what "
+        "the balancer before it needs to notice. Give the process so much longer to end.",
         "front_max_body_bytes": "Largest body of a request of the API.",
         "front_max_streams": "Event streams that one front process keeps open, each a connection; more are refused with 503, and "
         "pages poll then.",

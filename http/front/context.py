@@ -10,10 +10,12 @@ import redis.asyncio
 from aiohttp import web
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from paywindow.enqueue import Enqueuer
 from paywindow.front import metrics
 from paywindow.front.feed import Feed
+from paywindow.front.guard import Guard, GuardedPool
 from paywindow.front.snapshots import SnapshotReader
 from paywindow.front.urls import AllowList
 from paywindow.front.waiting import Waiter
@@ -21,8 +23,10 @@ from paywindow.keys import BuyerTokens
 from paywindow.settings import Settings, secret
 
 #: Seconds that one command to Redis, or one connection, may take.
-_TIMEOUT_SECONDS = 5.0
+_TIMEOUT_SECONDS = 3.0
 _CONNECT_SECONDS = 2.0
+#: Connections of a process. One pipeline at a time enqueues; the others are for readiness.
+_BROKER_CONNECTIONS = 5
 _STATE_CONNECTIONS = 20
 
 
@@ -40,6 +44,9 @@ class Front:
     tokens: BuyerTokens
     allowed_urls: AllowList
     webhook_secrets: tuple[str, ...]
+    guards: tuple[Guard, Guard]
+    #: Set by the signal to end: the process still answers, and wants no more requests.
+    leaving: bool = False
 
     @property
     def public(self) -> str:
@@ -62,17 +69,22 @@ FRONT: web.AppKey[Front] = web.AppKey("front", Front)
 
 def make(settings: Settings) -> Front:
     """Build a process' shared parts. Connects to nothing yet."""
-    # No retries: a repeated EXEC would queue its messages twice.
-    broker = redis.asyncio.Redis.from_url(secret(settings.redis_url), retry=Retry(NoBackoff(), 0), **_connection())
-    pool = redis.asyncio.BlockingConnectionPool.from_url(
-        settings.state_url,
-        max_connections=_STATE_CONNECTIONS,
-        timeout=_TIMEOUT_SECONDS,
-        decode_responses=True,
-        retry=Retry(NoBackoff(), 1),
-        **_connection(),
+    guards = Guard(secret(settings.redis_url), "broker"), Guard(settings.state_url, "state")
+    broker = _connect(
+        secret(settings.redis_url),
+        guards[0],
+        max_connections=_BROKER_CONNECTIONS,
+        # No retries: a repeated EXEC would queue its messages twice.
+        retry=Retry(NoBackoff(), 0),
     )
-    state = redis.asyncio.Redis.from_pool(pool)
+    state = _connect(
+        settings.state_url,
+        guards[1],
+        max_connections=_STATE_CONNECTIONS,
+        decode_responses=True,
+        # A connection that was lost is made again. Who waited in vain has waited long enough.
+        retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
+    )
     enqueuer, waiter = Enqueuer(broker), Waiter(state)
     snapshots = SnapshotReader(state, waiter, enqueuer, seconds=settings.front_wait_seconds)
     for index, _ in enumerate(settings.stripe_webhook_secret):
@@ -88,12 +100,15 @@ def make(settings: Settings) -> Front:
         tokens=BuyerTokens([token.get_secret_value() for token in settings.buyer_token_secrets]),
         allowed_urls=AllowList.of(settings),
         webhook_secrets=tuple(each.get_secret_value() for each in settings.stripe_webhook_secret),
+        guards=guards,
     )
 
 
 @asynccontextmanager
 async def running(front: Front) -> AsyncIterator[None]:
     """Listen while the application runs; on the way out send what was taken, then close the connections."""
+    for guard in front.guards:
+        guard.start()
     front.waiter.start()
     try:
         yield
@@ -103,7 +118,18 @@ async def running(front: Front) -> AsyncIterator[None]:
         await front.enqueuer.close()
         await front.broker.aclose()
         await front.state.aclose()
+        for guard in front.guards:
+            await guard.close()
 
 
-def _connection() -> dict[str, Any]:
-    return {"socket_timeout": _TIMEOUT_SECONDS, "socket_connect_timeout": _CONNECT_SECONDS, "protocol": 2}
+def _connect(url: str, guard: Guard, **options: Any) -> "redis.asyncio.Redis":
+    pool = GuardedPool.from_url(
+        url,
+        guard=guard,
+        timeout=_TIMEOUT_SECONDS,
+        socket_timeout=_TIMEOUT_SECONDS,
+        socket_connect_timeout=_CONNECT_SECONDS,
+        protocol=2,
+        **options,
+    )
+    return redis.asyncio.Redis.from_pool(pool)

@@ -1,12 +1,16 @@
 """``/healthz``: the process is up. ``/readyz``: it can do its work now."""
 
 from collections.abc import Awaitable
+from typing import Any
 
 from aiohttp import web
 from redis.exceptions import RedisError
 
 from paywindow.front.answers import json_response
 from paywindow.front.context import FRONT
+
+#: Written to see that writing is possible.
+_PROBE, _PROBE_MS = "pw:ready", 1000
 
 
 async def healthz(_: web.Request) -> web.Response:
@@ -16,16 +20,19 @@ async def healthz(_: web.Request) -> web.Response:
 
 
 async def readyz(request: web.Request) -> web.Response:
-    """Whether both databases of Redis answer, entries are heard of, and messages are taken.
+    """Whether the broker takes what is written, the state answers, entries are heard of, messages are taken, and the process
+    is to stay.
 
     503 names what is not so.
     """
     front = request.app[FRONT]
     checks = {
-        "broker": await _answers(front.broker.ping()),
+        # A PING would be answered by a Redis that is full, too, and by a replica.
+        "broker": await _answers(front.broker.set(_PROBE, "", px=_PROBE_MS)),
         "state": await _answers(front.state.ping()),
         "feed": front.waiter.connected,
         "enqueue": front.enqueuer.accepting,
+        "staying": not front.leaving,
     }
     ready = all(checks.values())
     return json_response(
@@ -33,8 +40,8 @@ async def readyz(request: web.Request) -> web.Response:
     )
 
 
-async def _answers(ping: Awaitable[bool]) -> bool:
+async def _answers(command: Awaitable[Any]) -> bool:
     try:
-        return await ping
+        return bool(await command)
     except (RedisError, OSError):
         return False

@@ -5,15 +5,16 @@ import logging
 import re
 from collections.abc import Awaitable, Callable, Mapping
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from aiohttp.abc import AbstractAccessLogger
-from redis.exceptions import RedisError
+from redis.exceptions import OutOfMemoryError, RedisError
 
 from paywindow import logs
-from paywindow.enqueue import NotEnqueued
+from paywindow.enqueue import NotEnqueued, QueueFull
 from paywindow.errors import Problem, Transient
 from paywindow.front import headers, pages
 from paywindow.front.answers import problem_response
+from paywindow.front.context import FRONT
 from paywindow.front.fields import UUID_PATTERN
 
 log = logging.getLogger(__name__)
@@ -77,7 +78,7 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
         problem = error
     except (NotEnqueued, RedisError, Transient) as error:
         log.warning("unavailable: %s", type(error.__cause__ or error).__name__)
-        problem = Problem("unavailable", "The queue cannot be reached right now; nothing was lost, try again.")
+        problem = Problem("unavailable", f"{_reason(error)}; nothing was lost, try again.")
     except web.HTTPNotFound:
         problem = Problem("not_found", "There is nothing at this address.")
     except web.HTTPMethodNotAllowed as error:
@@ -93,9 +94,20 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
     return response
 
 
+def _reason(error: Exception) -> str:
+    if isinstance(error, QueueFull):
+        return "Too many requests wait for the queue right now"
+    if isinstance(error.__cause__ or error, OutOfMemoryError):
+        return "The queue is full right now"
+    return "The queue cannot be reached right now"
+
+
 async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
     """``on_response_prepare``: what every answer carries, static files included."""
     response.headers["X-Request-Id"] = request[REQUEST_ID]
+    if request.app[FRONT].leaving:
+        response.headers[hdrs.CONNECTION] = "close"
+        response.force_close()
     response.headers.update(_HEADERS)
     if response.content_type != "application/pdf":  # a browser's own viewer would be subject to it
         response.headers["Content-Security-Policy"] = _CONTENT_SECURITY_POLICY

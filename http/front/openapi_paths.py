@@ -329,7 +329,7 @@ def _others() -> dict[str, Any]:
         "/readyz": {
             "get": describe(
                 "The process can work",
-                "503 names what cannot be reached.",
+                "503 names what is missing: a part that cannot be reached, or is full, or the process is about to end.",
                 security=[],
                 answers={200: responses.Readiness, 503: responses.Readiness},
                 problems=[],

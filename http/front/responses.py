@@ -253,10 +253,11 @@ class Health(_Response):
 class ReadinessChecks(_Response):
     """What the process needs, and whether it is there."""
 
-    broker: bool = Field(description="The queue's Redis answers.")
+    broker: bool = Field(description="The queue's Redis answers, and takes what is written.")
     state: bool = Field(description="The Redis of published state answers.")
     feed: bool = Field(description="What workers publish is heard.")
     enqueue: bool = Field(description="Messages are taken.")
+    staying: bool = Field(description="The process was not told to end.")
 
 
 class Readiness(_Response):

@@ -32,12 +32,15 @@ _RECONNECT_SECONDS = (0.1, 0.5, 1.0, 2.0)
 class Waiter:
     """Wakes whoever waits for an entry.
 
-    ``client`` reads the state database; ``sweep_seconds``: how often all look again.
+    ``client`` reads the state database; ``sweep_seconds``: how often all look again; ``limit``: how many may wait. Beyond it
+    the work is asked for, and nobody waits for it: commands are answered 202 at once.
     """
 
-    def __init__(self, client: "redis.asyncio.Redis", *, sweep_seconds: float = 3.0):
+    def __init__(self, client: "redis.asyncio.Redis", *, sweep_seconds: float = 3.0, limit: int = 5_000):
         self._redis = client
         self._sweep_seconds = sweep_seconds
+        self._limit = limit
+        self._count = 0
         self._waiting: _Register = defaultdict(set)
         self._watching: _Register = defaultdict(set)
         self._tasks: list[asyncio.Task[None]] = []
@@ -81,11 +84,17 @@ class Waiter:
             if (found := await read()) is not None:
                 return found
             await ask()
-            deadline = asyncio.get_running_loop().time() + seconds
-            while not self._stopping and await set_before(deadline, woken):
-                woken.clear()
-                if (found := await read()) is not None:
-                    return found
+            if self._count >= self._limit:
+                return await read()
+            self._count += 1
+            try:
+                deadline = asyncio.get_running_loop().time() + seconds
+                while not self._stopping and await set_before(deadline, woken):
+                    woken.clear()
+                    if (found := await read()) is not None:
+                        return found
+            finally:
+                self._count -= 1
             return await read()
 
     def watching(self, name: str, woken: asyncio.Event) -> AbstractContextManager[asyncio.Event]:
