@@ -11,6 +11,7 @@ from dramatiq.middleware import Middleware
 
 from paywindow import error_reports, logs
 from paywindow.actors import registry, runtime
+from paywindow.actors.delays import TellOfDelays
 from paywindow.actors.watchdog import NothingLeftOpen, Watchdog
 from paywindow.broker import SOCKET_TIMEOUT_SECONDS, make_broker
 from paywindow.heartbeats import Heart
@@ -61,6 +62,7 @@ broker = make_broker(
     secret(settings.redis_url),
     Watchdog(),
     NothingLeftOpen(),
+    TellOfDelays(),
     EndRenderers(),
     SignOfLife(settings),
     CountMessages(),

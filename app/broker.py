@@ -26,7 +26,7 @@ from dramatiq.brokers.redis import RedisBroker, _scripts
 from dramatiq.middleware import CurrentMessage, Middleware, Retries
 
 from paywindow.consumer import Consumer
-from paywindow.errors import Permanent
+from paywindow.errors import Permanent, StripeUnavailable
 from paywindow.handover import HandOver
 from paywindow.message_logs import LogMessages
 
@@ -106,8 +106,9 @@ def is_outage(error: BaseException) -> bool:
 class KeepWhatCannotBeRetried(Retries):
     """Retries, with the family of the error deciding, and with no way to lose a message.
 
-    ``Permanent`` errors are not retried. When the retry itself cannot be enqueued, Dramatiq would log the error and
-    acknowledge the message; here the message is failed, so it stays visible among the dead letters.
+    ``Permanent`` errors are not retried. What Stripe does not answer is, a few times, and is then left to Postgres. When the
+    retry itself cannot be enqueued, Dramatiq would log the error and acknowledge the message; here the message is failed, so it
+    stays visible among the dead letters.
     """
 
     def after_process_message(
@@ -118,6 +119,9 @@ class KeepWhatCannotBeRetried(Retries):
             return
         if isinstance(exception, Permanent):
             message.fail()
+        elif isinstance(exception, StripeUnavailable) and message.options.get("retries", 0) >= MAX_RETRIES:
+            # Each of them has a row that says when to try again: an outage of Stripe is no heap of dead letters.
+            self.logger.warning("%s is left to its row: %s", message.actor_name, exception)
         else:
             try:
                 super().after_process_message(broker, message, result=result, exception=exception)  # type: ignore[no-untyped-call]

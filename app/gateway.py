@@ -18,6 +18,7 @@ import stripe
 from stripe import RequestsClient, StripeClient
 
 from paywindow import metrics
+from paywindow.circuit import Circuit
 from paywindow.errors import StripeRefused, StripeUnavailable
 
 logger = logging.getLogger(__name__)
@@ -44,7 +45,11 @@ _ID = re.compile(r"/(?=[^/]*[0-9A-Z])(?!v\d/)[^/]+")
 
 
 class _CountingClient(RequestsClient):
-    """The SDK's HTTP client, counting each request that it really makes."""
+    """The SDK's HTTP client, counting each request that it really makes, and telling the circuit whether it was answered."""
+
+    def __init__(self, circuit: Circuit, timeout: int):
+        super().__init__(timeout=timeout)
+        self._circuit = circuit
 
     def request(  # type: ignore[override] # as in RequestsClient itself
         self, method: str, url: str, headers: Mapping[str, str] | None, post_data: Any = None
@@ -57,6 +62,7 @@ class _CountingClient(RequestsClient):
             return answer
         finally:
             _count(f"{method.upper()} {_template(url)}", status, time.perf_counter() - started)
+            self._circuit.record(status is not None and status < 500)
 
 
 def _template(url: str) -> str:
@@ -80,18 +86,20 @@ def _count(endpoint: str, status: int | None, seconds: float) -> None:
 class Gateway:
     """Calls to one Stripe account.
 
-    ``timeout_seconds`` bounds each HTTP request (the SDK's default would be 80 s); ``before_call`` runs before each call.
+    ``timeout_seconds`` bounds each HTTP request (the SDK's default would be 80 s); ``before_call`` runs before each call. While
+    Stripe does not answer, calls fail at once (:mod:`paywindow.circuit`).
     """
 
     def __init__(
         self, secret_key: str, api_base: str, timeout_seconds: int, before_call: Callable[[], None] = lambda: None
     ):
         self._before_call = before_call
+        self.circuit = Circuit()
         self.livemode = secret_key.startswith(("sk_live_", "rk_live_"))
         self._client = StripeClient(
             secret_key,
             base_addresses={"api": api_base},
-            http_client=_CountingClient(timeout=timeout_seconds),
+            http_client=_CountingClient(self.circuit, timeout_seconds),
             max_network_retries=NETWORK_RETRIES,
         )
 
@@ -259,6 +267,7 @@ class Gateway:
 
     def webhook_endpoints(self) -> tuple[list[dict[str, Any]], datetime | None]:
         """The account's webhook endpoints in the key's mode (an account has at most 16), and Stripe's time, by its ``Date``."""
+        self.circuit.enter()
         self._before_call()
         try:
             answer = self._client.v1.webhook_endpoints.list({"limit": 100})
@@ -314,6 +323,7 @@ class Gateway:
         return services[kind]
 
     def _ask(self, call: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        self.circuit.enter()
         self._before_call()
         try:
             answer: dict[str, Any] = call(*args, **kwargs).to_dict()

@@ -4,7 +4,8 @@ Four kinds of entries live in the *state* database (not the broker's), and all m
 
 * **snapshots**, ``pw:session:<id>``: a hash with ``v`` (version), the session's public JSON in up to four shapes (see
   :class:`Snapshot`), and the two moments that the front end compares with the clock;
-* **outcomes**, ``pw:operation:<id>``: the answer to a command, with the fingerprint of the request that it answers;
+* **outcomes**, ``pw:operation:<id>``: the answer to a command, with the fingerprint of the request that it answers; under
+  ``...:delay``, why there is none yet;
 * **replies**, ``pw:reply:<id>``: the answer to a query that no snapshot holds;
 * **windows**, ``payment:window:<id>``: empty, its time to live is the time that the window has left.
 
@@ -33,6 +34,8 @@ DRIFT_TOLERANCE = timedelta(seconds=1)
 OUTCOME_SECONDS = 26 * 3600
 CONFLICT_SECONDS = 120
 REPLY_SECONDS = 60
+#: Long enough for whoever waits or looks soon; what lasts is said again with the next try.
+DELAY_SECONDS = 60
 
 # A snapshot replaces an older one or a note that the session is unknown; an equal one only wakes (a reader missed it).
 # KEYS: the snapshot, the window's remaining time. ARGV: version, seconds to keep, channel, remaining ms, fields.
@@ -71,6 +74,11 @@ def operation_key(operation_id: uuid.UUID) -> str:
 def conflict_key(operation_id: uuid.UUID, fingerprint: str) -> str:
     """Where the refusal lies for a request that repeats a key with another body."""
     return f"pw:operation:{operation_id}:{fingerprint}"
+
+
+def delay_key(operation_id: uuid.UUID) -> str:
+    """Where it says why a command takes long, while it does."""
+    return f"pw:operation:{operation_id}:delay"
 
 
 def reply_key(reply_id: uuid.UUID) -> str:
@@ -187,6 +195,10 @@ class Publisher:
     def conflict(self, operation_id: uuid.UUID, outcome: Outcome) -> None:
         """Publish the refusal of a request that reused a key; the outcome of the first request stays as it is."""
         self._publish(conflict_key(operation_id, outcome.fingerprint), outcome.encode(), CONFLICT_SECONDS)
+
+    def delay(self, operation_id: uuid.UUID, outcome: Outcome) -> None:
+        """Tell whoever waits for a command that it goes on later, and why; the outcome, once there, goes before."""
+        self._publish(delay_key(operation_id), outcome.encode(), DELAY_SECONDS)
 
     def reply(self, reply_id: uuid.UUID, outcome: Outcome) -> None:
         """Publish the answer to a query."""

@@ -23,6 +23,8 @@ from paywindow.published import Outcome
 #: Between our 202 and the actor's first commit only this note knows the operation. It dies with the queue it speaks of.
 _ACCEPTED_SECONDS = 3600
 _RETRY_AFTER_SECONDS = "1"
+#: When a sweep first goes on with what Stripe did not answer.
+_RETRY_AFTER_DELAY_SECONDS = "15"
 
 #: Builds the message of a command: operation id, client, fingerprint and the request.
 Build = Callable[[uuid.UUID, str, str], Message[Any]]
@@ -38,7 +40,11 @@ async def run(request: web.Request, client: str, kind: str, body: dict[str, Any]
     operation_id = ids.operation_id(client, headers.idempotency_key(request))
     logs.bind(operation_id=operation_id)
     fingerprint = ids.fingerprint(kind, body)
-    names = [published.operation_key(operation_id), published.conflict_key(operation_id, fingerprint)]
+    names = [
+        published.operation_key(operation_id),
+        published.conflict_key(operation_id, fingerprint),
+        published.delay_key(operation_id),
+    ]
 
     async def read() -> Outcome | None:
         for text in await front.state.mget(names):
@@ -55,6 +61,8 @@ async def run(request: web.Request, client: str, kind: str, body: dict[str, Any]
         return pending(operation_id, applied)
     if outcome.fingerprint != fingerprint:
         raise Problem("idempotency_key_reused", "Use a new Idempotency-Key for a request with another body.")
+    if outcome.status == 202:
+        return pending(operation_id, applied, outcome)
     logs.bind(session_id=(outcome.body.get("paymentSession") or {}).get("id"))
     return outcome_response(outcome, applied)
 
@@ -66,17 +74,18 @@ async def show(request: web.Request) -> web.Response:
     operation_id = path_id(request.match_info["id"])
     outcome = await _find(front, operation_id, client)
     if outcome is None or outcome.status == 202:
-        return pending(operation_id, {})
+        return pending(operation_id, {}, await _outcome(front, published.delay_key(operation_id)))
     return outcome_response(outcome)
 
 
-def pending(operation_id: uuid.UUID, applied: dict[str, str]) -> web.Response:
-    """202: accepted, the outcome will be at ``Location``."""
+def pending(operation_id: uuid.UUID, applied: dict[str, str], delay: Outcome | None = None) -> web.Response:
+    """202: accepted, the outcome will be at ``Location``. ``delay``: why it takes long, if workers said so."""
     location = f"/payments/operations/{operation_id}"
+    retry_after = _RETRY_AFTER_SECONDS if delay is None else _RETRY_AFTER_DELAY_SECONDS
     return json_response(
-        {"operation": {"id": str(operation_id), "status": "pending"}},
+        {"operation": {"id": str(operation_id), "status": "pending", **({} if delay is None else delay.body)}},
         status=202,
-        headers={"Location": location, "Retry-After": _RETRY_AFTER_SECONDS, **applied},
+        headers={"Location": location, "Retry-After": retry_after, **applied},
     )
 
 

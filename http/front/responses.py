@@ -272,6 +272,11 @@ class OperationState(_Response):
 
     id: UUID
     status: Literal["pending"]
+    code: Literal["stripe_unavailable"] | None = Field(
+        None,
+        description="Only there when it will take long, and says why. Nothing is lost, and nothing to be repeated.",
+    )
+    detail: str | None = Field(None, description="The same for people.", examples=["Stripe does not answer right now."])
 
 
 class OperationPending(_Response):
