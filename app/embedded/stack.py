@@ -43,17 +43,18 @@ class Stack:
     processes: dict[str, Supervised] = field(default_factory=dict)
     metrics_ports: dict[str, int] = field(default_factory=dict)
 
-    def start(self, name: str) -> Supervised:
-        """Start (again) one of our processes."""
+    def start(self, name: str, *, known_as: str | None = None) -> Supervised:
+        """Start (again) one of our processes; under a name of its own (``known_as``) beside the one that runs already."""
         command = {
             "front": ["front"],
             "scheduler": ["scheduler"],
             **{f"worker-{role}": ["worker", "--role", role] for role in WORKERS},
         }[name]
-        own = {"METRICS_PORT": str(self.metrics_ports.setdefault(name, free_port()))}
+        known_as = known_as or name
+        own = {"METRICS_PORT": str(self.metrics_ports.setdefault(known_as, free_port()))}
         if command[0] == "worker":
-            own["PROMETHEUS_MULTIPROC_DIR"] = str(self.folder / "metrics" / name)
-        return self._spawn(name, command, **own)
+            own["PROMETHEUS_MULTIPROC_DIR"] = str(self.folder / "metrics" / known_as)
+        return self._spawn(known_as, command, **own)
 
     def stop(self) -> None:
         """Stop everything: the processes together, then the services that they need."""

@@ -285,6 +285,8 @@ class Installation:
             self.thaw(name)
         self.renderer.open()
         self.redis.start()
+        self.redis_client().config_set("maxmemory", 0)
+        self.postgres.start()
         self.stripe.call("DELETE", "/faults")
         self.stripe.release_holds()
         self.stripe.webhook_mode("normal")

@@ -17,6 +17,7 @@ from paywindow.enqueue import Enqueuer
 from paywindow.front import context
 from paywindow.front.answers import PROBLEM_JSON
 from paywindow.keys import hash_service_key
+from paywindow.published import Outcome
 
 Send = Callable[[Any], Awaitable[Any]]
 
@@ -210,3 +211,28 @@ async def test_beyond_the_bound_of_waiting_commands_the_answer_is_202_at_once(
     await workers.take("checkout.create")
     workers.answer(message, 201, {"paymentSession": {"id": "x"}})
     assert (await first).status == 201
+
+
+async def test_a_command_that_stripe_keeps_waiting_is_answered_as_soon_as_workers_say_so(
+    front: Any, workers: Any, shop: dict[str, str], order: Any
+) -> None:
+    # Given: a create that would wait for half a minute
+    headers = {**shop, "Idempotency-Key": str(uuid.uuid4())}
+    waiting = asyncio.create_task(front.post("/payments/checkout/create", json=order, headers=headers))
+    message = await workers.take("checkout.create")
+    # When: the workers say why it will take long
+    operation_id, given = uuid.UUID(message.kwargs["operation_id"]), message.kwargs
+    told = {"code": "stripe_unavailable", "detail": "Stripe does not answer."}
+    workers.publish.delay(operation_id, Outcome(202, told, given["client"], given["fingerprint"]))
+    # Then: so does the answer, with the place to look at, which tells it, too
+    answer = await waiting
+    state = {"id": str(operation_id), "status": "pending", **told}
+    assert (answer.status, await answer.json()) == (202, {"operation": state})
+    assert int(answer.headers["Retry-After"]) > 1
+    looking = asyncio.create_task(front.get(answer.headers["Location"], headers=shop))
+    workers.reply(await workers.take("operations.find"), 202, {}, given["client"])
+    assert (await (await looking).json())["operation"] == state
+    # And: the outcome goes before it
+    workers.answer(message, 201, {"paymentSession": {"id": "x"}})
+    again = await front.post("/payments/checkout/create", json=order, headers=headers)
+    assert again.status == 201
