@@ -126,7 +126,8 @@ def test_a_rolling_restart_under_load_loses_and_delays_nothing(shop: Any, until:
         assert new.running
         fronts.start(until)
         assert first.stop(timeout=60) == 0
-        until(lambda count=len(load.paid): len(load.paid) > count, "a purchase after it all")
+        so_far = len(load.paid)
+        until(lambda: len(load.paid) > so_far, "a purchase after it all")
     finally:
         load.stop()
 
