@@ -74,19 +74,9 @@ def test_a_create_is_told_that_stripe_does_not_answer_and_leaves_no_dead_letter(
     (attempt,) = shop.rows(CheckoutAttempt)
     assert (attempt.status, attempt.tries) == ("claimed", 1 + MAX_RETRIES)
     shop.mend()
-    until(lambda: not _refused(runtime.runtime().gateway.circuit))
     shop.pass_time(minutes=15)
     shop.sweep()
     assert shop.outcome(uuid.UUID(message.kwargs["operation_id"]))["status"] == 201
-
-
-def _refused(circuit: Circuit) -> bool:
-    try:
-        circuit.enter()
-    except StripeUnavailable:
-        return True
-    circuit.record(answered=True)
-    return False
 
 
 def test_a_failure_that_is_over_with_the_next_try_is_not_told(shop: Shop, broker: Broker) -> None:
