@@ -62,17 +62,30 @@ def current() -> Mapping[str, str]:
     return _ids.get()
 
 
+@contextmanager
+def resumed(ids: Mapping[str, str]) -> Iterator[None]:
+    """Bind, until the block ends, what :func:`current` gave before."""
+    token = _ids.set(ids)
+    try:
+        yield
+    finally:
+        _ids.reset(token)
+
+
 def replace(ids: Mapping[str, str]) -> None:
     """Bind exactly these: for threads that take one piece of work after another."""
     _ids.set(_with(_NOTHING, ids))
 
 
 def _with(before: Mapping[str, str], ids: Mapping[str, Any]) -> Mapping[str, str]:
-    unknown = set(ids) - set(IDS)
-    if unknown:
-        raise KeyError(f"not in {__name__}.IDS: {', '.join(sorted(unknown))}")
-    # Callers choose request ids, and may choose what must not be logged.
-    return {**before, **{name: scrub(str(value)) for name, value in ids.items() if value is not None}}
+    both = dict(before)
+    for name, value in ids.items():
+        if name not in IDS:
+            raise KeyError(f"not in {__name__}.IDS: {name}")
+        if value is not None:
+            # Callers choose request ids, and may choose what must not be logged.
+            both[name] = scrub(str(value))
+    return both
 
 
 class Formatter(JsonFormatter):

@@ -1,7 +1,7 @@
 """Request headers with rules of their own: ``Idempotency-Key``, ``Prefer``, ``X-Request-Id``."""
 
 import re
-import uuid
+from secrets import token_hex
 
 from aiohttp import web
 
@@ -33,4 +33,4 @@ def preferred_wait(request: web.Request) -> int | None:
 def request_id(request: web.Request) -> str:
     """The caller's ``X-Request-Id`` where it is harmless to log and echo, else a fresh one."""
     value = request.headers.get("X-Request-Id", "")
-    return value if _REQUEST_ID.fullmatch(value) else uuid.uuid4().hex
+    return value if _REQUEST_ID.fullmatch(value) else token_hex(16)

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Awaitable, Callable
+from functools import cache
 
 from aiohttp import web
 from prometheus_client import Counter, Gauge, Histogram
@@ -50,10 +51,20 @@ async def count_requests(request: web.Request, handler: Handler) -> web.StreamRe
     response = await handler(request)
     route = _route(request)
     method = request.method if request.method in _METHODS else _OTHER
-    HTTP_REQUESTS.labels(route, method, str(response.status)).inc()
+    _answered(route, method, response.status).inc()
     if response.content_type != "text/event-stream":
-        HTTP_SECONDS.labels(route).observe(time.perf_counter() - started)
+        _seconds(route).observe(time.perf_counter() - started)
     return response
+
+
+@cache
+def _answered(route: str, method: str, status: int) -> Counter:
+    return HTTP_REQUESTS.labels(route, method, str(status))
+
+
+@cache
+def _seconds(route: str) -> Histogram:
+    return HTTP_SECONDS.labels(route)
 
 
 def _route(request: web.Request) -> str:

@@ -114,18 +114,17 @@ async def add_headers(request: web.Request, response: web.StreamResponse) -> Non
 
 
 class AccessLogger(AbstractAccessLogger):
-    """One line per request. Never the query, a referrer, a cookie or a body: tokens live there."""
+    """One line per request; of a read that succeeded only at DEBUG: there are many, and metrics count them.
+
+    Never the query, a referrer, a cookie or a body: tokens live there.
+    """
 
     def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
         """Called by aiohttp when the answer is out; ``time`` in seconds."""
-        access_log.info(
-            "%s %s %d %.1fms",
-            request.method,
-            request.rel_url.raw_path,
-            response.status,
-            time * 1000,
-            extra=dict(request.get(_IDS, {})),
-        )
+        level = logging.DEBUG if request.method in ("GET", "HEAD") and response.status < 400 else logging.INFO
+        with logs.resumed(request.get(_IDS, {})):
+            path, milliseconds = request.rel_url.raw_path, time * 1000
+            access_log.log(level, "%s %s %d %.1fms", request.method, path, response.status, milliseconds)
 
 
 def _wants_page(request: web.Request) -> bool:

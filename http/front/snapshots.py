@@ -2,14 +2,16 @@
 
 import asyncio
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
 import redis.asyncio
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from paywindow import clock, messages, published
+from paywindow.batches import Batches
 from paywindow.enqueue import Enqueuer
 from paywindow.errors import Problem
 from paywindow.front.waiting import Waiter
@@ -53,6 +55,7 @@ class SnapshotReader:
 
     def __init__(self, client: "redis.asyncio.Redis", waiter: Waiter, enqueuer: Enqueuer, *, seconds: float):
         self._redis = client
+        self._readings = Batches(self._read_all, _not_read, name="snapshots")
         self._waiter = waiter
         self._enqueuer = enqueuer
         self._seconds = seconds
@@ -109,11 +112,20 @@ class SnapshotReader:
         )
 
     async def _look(self, session_id: uuid.UUID) -> "View | Missing | None":
-        values = await self._redis.hmget(published.session_key(session_id), list(_FIELDS))
-        fields = dict(zip(_FIELDS, values, strict=True))
+        fields = dict(zip(_FIELDS, await self._readings.ask(published.session_key(session_id)), strict=True))
         if fields["v"] is None:
             return None
         return Missing() if fields["missing"] else _view(fields)
+
+    async def _read_all(self, keys: Sequence[str]) -> list[list[str | None]]:
+        async with self._redis.pipeline(transaction=False) as pipeline:
+            for key in keys:
+                pipeline.hmget(key, _FIELDS)
+            return await pipeline.execute()
+
+
+def _not_read(_: Exception) -> RedisConnectionError:
+    return RedisConnectionError("the snapshot could not be read")
 
 
 class Missing:

@@ -9,12 +9,13 @@ import re
 import time
 from typing import Any
 
+import orjson
 from aiohttp import web
 
 from paywindow import clock, logs, messages, webhook_signature
 from paywindow.errors import Problem
 from paywindow.front import bodies, metrics
-from paywindow.front.answers import json_response
+from paywindow.front.answers import json_text
 from paywindow.front.context import FRONT, Front
 from paywindow.webhook_signature import InvalidSignature
 
@@ -22,6 +23,7 @@ log = logging.getLogger(__name__)
 
 _EVENT_ID = re.compile(r"evt_[A-Za-z0-9_]{1,251}")
 _MAX_TYPE_CHARACTERS = 255
+_RECEIVED = '{"received":true}'
 
 
 async def receive(request: web.Request) -> web.Response:
@@ -39,7 +41,7 @@ async def receive(request: web.Request) -> web.Response:
         raise
     await front.enqueuer.enqueue(messages.receive_event(body.decode(), clock.now()))
     metrics.WEBHOOKS_ACCEPTED.labels(str(secret)).inc()
-    return json_response({"received": True})
+    return json_text(_RECEIVED)
 
 
 def _verify(front: Front, request: web.Request, body: bytes) -> int:
@@ -55,9 +57,10 @@ def _verify(front: Front, request: web.Request, body: bytes) -> int:
 def _check_outline(body: bytes) -> str:
     """The event's id; what is not an event at all is refused. Raises ``invalid_event``."""
     try:
-        event = bodies.parse(body)
-    except Problem as problem:
-        raise Problem("invalid_event", problem.detail) from None
+        # Three times as fast as what keeps numbers exact: only names and ids are looked at here.
+        event = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        raise Problem("invalid_event", "The body must be one JSON document in UTF-8 (RFC 8259).") from None
     wrong = [name for name, right in _outline(event).items() if not right]
     if wrong:
         raise Problem("invalid_event", f"The body is not a Stripe event: {', '.join(wrong)}.")

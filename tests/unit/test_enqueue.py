@@ -21,11 +21,11 @@ class Pipeline:
     async def __aexit__(self, *_: object) -> None:
         return None
 
-    def hset(self, *_: Any) -> None:
+    def hset(self, _: str, *, mapping: dict[str, bytes]) -> None:
         pass
 
-    def rpush(self, _: str, redis_id: str) -> None:
-        self._ids.append(redis_id)
+    def rpush(self, _: str, *redis_ids: str) -> None:
+        self._ids += redis_ids
 
     async def execute(self) -> None:
         self._redis.in_flight += 1

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import redis
 import redis.asyncio
+from dramatiq import get_encoder
 from dramatiq.brokers.redis import RedisBroker
 
 from paywindow import messages
@@ -17,11 +18,16 @@ REDIS_ID = "0b2d7c1e-2a64-4d3b-9a55-0c6c0d8a1f01"
 
 def contents(client: "redis.Redis") -> dict[bytes, Any]:
     """All keys of queues with their values."""
-    read = {b"hash": client.hgetall, b"list": lambda key: client.lrange(key, 0, -1)}
+    read = {b"hash": lambda key: read_all(client.hgetall(key)), b"list": lambda key: client.lrange(key, 0, -1)}
     return {key: read[client.type(key)](key) for key in client.keys("dramatiq:*") if b"__" not in key}
 
 
-async def test_keys_and_bytes_are_those_of_the_redis_broker(redis_url: str) -> None:
+def read_all(messages_by_id: dict[bytes, bytes]) -> dict[bytes, Any]:
+    """A hash of messages, each as Dramatiq reads it."""
+    return {key: get_encoder().decode(data) for key, data in messages_by_id.items()}
+
+
+async def test_keys_and_messages_are_those_of_the_redis_broker(redis_url: str) -> None:
     # Given: the same message
     message = messages.build("events.receive", body='{"id": "evt_é\\u0000"}', received_at="2026-11-23T10:00:00+00:00")
     with redis.Redis.from_url(redis_url) as client:
@@ -32,7 +38,7 @@ async def test_keys_and_bytes_are_those_of_the_redis_broker(redis_url: str) -> N
         client.flushall()
         # And: our enqueuer does
         async with redis.asyncio.Redis.from_url(redis_url) as ours:
-            with patch("paywindow.enqueue.uuid4", return_value=UUID(REDIS_ID)):
+            with patch("paywindow.enqueue.token_hex", return_value=REDIS_ID):
                 await Enqueuer(ours).enqueue(message)
         # Then: nothing differs
         assert contents(client) == written_by_dramatiq
