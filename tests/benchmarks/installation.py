@@ -45,14 +45,13 @@ class Installation:
         """Set the sandbox's rate limit; ``None`` lifts it, to prepare a benchmark."""
         self.sandbox.call("POST", "/rate-limit", rate=rate)
 
+    def restore_limit(self) -> None:
+        """Set it to what it is at the start of every benchmark."""
+        self.limit(RATE_LIMIT)
+
     def wait(self, condition: Callable[[], bool], what: str) -> None:
         """Wait for a condition. Raises :class:`TimeoutError` when it does not come, and when a process has ended."""
-        deadline = time.monotonic() + _PATIENCE_SECONDS
-        while not condition():
-            self.stack.check()
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"waited in vain for {what}")
-            time.sleep(_POLL_SECONDS)
+        wait_for(lambda: self.stack.check() or condition(), what)
 
     def wait_until_idle(self) -> None:
         """Let follow-ups and webhooks of what was measured end, so that they do not burden what comes next."""
@@ -64,6 +63,15 @@ class Installation:
             "SELECT (SELECT count(*) FROM outbox) + (SELECT count(*) FROM stripe_events WHERE handled_at IS NULL)"
         )
         return queued == 0 and self.query(unsettled) == [(0,)]
+
+
+def wait_for(condition: Callable[[], object], what: str, *, poll_seconds: float = _POLL_SECONDS) -> None:
+    """Wait until ``condition`` gives something true. Raises :class:`TimeoutError` when it does not come."""
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"waited in vain for {what}")
+        time.sleep(poll_seconds)
 
 
 @contextmanager
@@ -80,5 +88,5 @@ def installed(say: Callable[[str], None]) -> Iterator[Installation]:
     ):
         assert stack.sandbox_url is not None
         installation = Installation(stack, database, broker, ControlClient(stack.sandbox_url))
-        installation.limit(RATE_LIMIT)
+        installation.restore_limit()
         yield installation

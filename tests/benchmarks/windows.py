@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 import aiohttp
 from benchmarks.harness import Bench
-from benchmarks.installation import RATE_LIMIT, Installation
+from benchmarks.installation import Installation
 
 from paywindow import ids
 
@@ -87,7 +87,7 @@ class Windows:
 def _open_pages(installation: Installation, count: int, opened: Callable[[], None]) -> list[Page]:
     installation.limit(None)
     pages = asyncio.run(_open_all(installation, count, opened))
-    installation.limit(RATE_LIMIT)
+    installation.restore_limit()
     return pages
 
 
@@ -99,17 +99,7 @@ async def _open_all(installation: Installation, count: int, opened: Callable[[],
 
     async def open_one(client: aiohttp.ClientSession) -> Page:
         session_id = uuid.uuid4()
-        form = {
-            "mode": "payment",
-            "success_url": "https://auctions.example/paid",
-            "expires_at": str(expires_at),
-            "line_items[0][quantity]": "1",
-            "line_items[0][price_data][currency]": "usd",
-            "line_items[0][price_data][unit_amount]": str(_AMOUNT),
-            "line_items[0][price_data][product_data][name]": "Walnut side table",
-            "metadata[payment_session_id]": str(session_id),
-            "metadata[attempt]": "1",
-        }
+        form = page_form(session_id, expires_at)
         async with turn, client.post(url, data=form) as answer:
             answer.raise_for_status()
             found = await answer.json()
@@ -118,6 +108,21 @@ async def _open_all(installation: Installation, count: int, opened: Callable[[],
 
     async with aiohttp.ClientSession(headers=headers) as client:
         return await asyncio.gather(*(open_one(client) for _ in range(count)))
+
+
+def page_form(session_id: uuid.UUID, expires_at: int) -> dict[str, str]:
+    """What opens a Checkout page at Stripe (https://docs.stripe.com/api/checkout/sessions/create)."""
+    return {
+        "mode": "payment",
+        "success_url": "https://auctions.example/paid",
+        "expires_at": str(expires_at),
+        "line_items[0][quantity]": "1",
+        "line_items[0][price_data][currency]": "usd",
+        "line_items[0][price_data][unit_amount]": str(_AMOUNT),
+        "line_items[0][price_data][product_data][name]": "Walnut side table",
+        "metadata[payment_session_id]": str(session_id),
+        "metadata[attempt]": "1",
+    }
 
 
 _COPY_SESSIONS = """
