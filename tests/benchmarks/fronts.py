@@ -95,9 +95,13 @@ def webhooks(fronts: Fronts, event: str, count: int, path: str) -> list[bytes]:
 
 def _webhook(event: str, secret: str, now: int, path: str) -> bytes:
     body = event.encode()
-    signature = hmac.new(secret.encode(), f"{now}.".encode() + body, hashlib.sha256).hexdigest()
-    head = _head("POST", path, [f"{webhook_signature.HEADER}: t={now},v1={signature}", f"Content-Length: {len(body)}"])
-    return head + body
+    signature = f"{webhook_signature.HEADER}: {sign(body, secret, now)}"
+    return _head("POST", path, [signature, f"Content-Length: {len(body)}"]) + body
+
+
+def sign(body: bytes, secret: str, now: int) -> str:
+    """The header of a webhook that is sent ``now`` (Unix seconds)."""
+    return f"t={now},v1={hmac.new(secret.encode(), f'{now}.'.encode() + body, hashlib.sha256).hexdigest()}"
 
 
 def get(path: str, headers: Sequence[str] = ()) -> bytes:
