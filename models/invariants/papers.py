@@ -11,6 +11,10 @@ _ISSUED = Rule(
         LEFT JOIN receipts AS statement ON statement.transaction_id = it.id AND statement.kind = 'statement'
     """,
     wrong=(
+        (
+            "(receipt.total_minor, receipt.currency) <> (it.amount_minor, it.currency)",
+            "has a receipt over {receipt.total_minor} {receipt.currency}, and came to {it.amount_minor} {it.currency}",
+        ),
         # A split sale's statement waits for Stripe's fee, after which figures.read asks for it.
         (
             "session.maker_id IS NOT NULL AND receipt.id IS NOT NULL AND statement.id IS NULL "
