@@ -583,7 +583,8 @@ def test_messages_that_are_dead_forgotten_or_in_dead_hands_are_found(shop: Shop)
     broker.close()
 
 
-def test_a_process_that_is_connected_and_silent_is_found(shop: Shop) -> None:
+def test_a_process_that_is_connected_and_silent_is_found(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("paywindow.heartbeats.PERIOD_SECONDS", 0.01)
     client = redis.Redis.from_url(shop.settings.state_url)
     heart = Heart(client, "worker", ["events"])
     heart.beat()
