@@ -66,13 +66,22 @@ class Heart:
         self._stopping.set()
         self._thread.join()
         try:
-            self._redis.delete(self._key)
+            with self._redis.pipeline(transaction=False) as pipeline:
+                pipeline.delete(self._key)
+                pipeline.client_setname("")
+                pipeline.execute()
         except redis.RedisError:
             logger.info("the last sign of life is left to expire: Redis cannot be reached")
 
     def beat(self) -> None:
-        """Give one sign. Raises :class:`redis.RedisError`."""
-        self._redis.set(self._key, json.dumps({**self._facts, "clock": time.time()}), px=LIFE_MS)
+        """Give one sign, and put our name on a connection. Raises :class:`redis.RedisError`.
+
+        The connection outlives the sign where the process is frozen: that is how :func:`silent` tells it from one that is gone.
+        """
+        with self._redis.pipeline(transaction=False) as pipeline:
+            pipeline.set(self._key, json.dumps({**self._facts, "clock": time.time()}), px=LIFE_MS)
+            pipeline.client_setname(self._key)
+            pipeline.execute()
 
     def _run(self) -> None:
         while True:
@@ -99,6 +108,13 @@ def living(client: "redis.Redis") -> list[Sign]:
     """All processes that gave a sign lately, by name."""
     found: Any = client  # the annotations of redis-py cover asyncio and decoded answers, too
     return sorted(_signs(found), key=lambda sign: (sign.kind, sign.name))
+
+
+def silent(client: "redis.Redis") -> list[str]:
+    """Processes that are connected to Redis and have given no sign for longer than a sign lives, by name."""
+    found: Any = client
+    names = sorted({each["name"] for each in found.client_list() if each["name"].startswith(_PREFIX)})
+    return [name.removeprefix(_PREFIX) for name in names if not found.exists(name)]
 
 
 def _signs(client: Any) -> Iterator[Sign]:

@@ -54,7 +54,7 @@ def reconcile(
     """Compare the books with Stripe; ends with code 1 when they disagree. To mend moves money where the rules say so."""
     if repair:
         confirm("Book what is missing, and give back what the money rules give back?", yes)
-    settings = _connect()
+    settings = connect()
     run_id, start, end = _start(settings, since, until, repairs=repair)
     try:
         _run(run_id, start, end, quiet=as_json)
@@ -68,7 +68,8 @@ def reconcile(
         raise typer.Exit(1)
 
 
-def _connect() -> Settings:
+def connect() -> Settings:
+    """Connect the process as a worker is, to make steps of the comparison itself."""
     from paywindow.actors import registry, runtime
     from paywindow.broker import make_broker
 
@@ -110,7 +111,7 @@ def _run(run_id: uuid.UUID, since: datetime, until: datetime, *, quiet: bool) ->
     names = list(STAGES)
     with Progress(*columns, console=console(stderr=True), disable=quiet) as progress:
         task = progress.add_task(names[0], total=len(names))
-        while _patiently(lambda: step(run_id)):
+        while patiently(lambda: step(run_id)):
             with transaction():
                 run = Reconciliation.get_by_id(run_id)
             # Lists go from the newest back: the part of the time that is behind us is the part that is done.
@@ -119,7 +120,7 @@ def _run(run_id: uuid.UUID, since: datetime, until: datetime, *, quiet: bool) ->
         progress.update(task, description="done", completed=len(names))
 
 
-def _patiently(make_step: Callable[[], bool]) -> bool:
+def patiently(make_step: Callable[[], bool]) -> bool:
     """Make a step when the sweeps' share of calls allows one; wait for Stripe to come back a few times."""
     from paywindow.actors.runtime import runtime
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 else:
     Shop = Any
 
+pytestmark = pytest.mark.usefixtures("audited")
+
 
 def test_12_1_ac1_a_checkout_session_is_created_once_with_its_metadata_and_a_24_hour_expiry(shop: Shop) -> None:
     request = shop.request()

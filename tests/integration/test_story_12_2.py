@@ -8,6 +8,8 @@ from paywindow import clock, ids, jsons, messages
 from paywindow.models.tables import Notification
 from paywindow.published import window_key
 
+pytestmark = pytest.mark.usefixtures("audited")
+
 
 def override(shop, actor, session, **request):
     request = {"session_id": str(session.id), "reason": "asked on the phone", **request}

@@ -13,6 +13,8 @@ from prometheus_client import REGISTRY
 from paywindow import ids, jsons, messages
 from paywindow.models.tables import Operation, PaymentSession
 
+pytestmark = pytest.mark.usefixtures("audited")
+
 if TYPE_CHECKING:
     from conftest import Shop, Workers
 else:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 else:
     Shop = Any
 
+pytestmark = pytest.mark.usefixtures("audited")
+
 
 def buy(shop: Shop, **changes: Any) -> Any:
     session = shop.open_session(**changes)

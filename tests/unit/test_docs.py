@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from paywindow import discrepancies, messages, settings_document
+from paywindow import discrepancies, invariants, messages, settings_document
 from paywindow.actors.handlers import HANDLERS, nothing_to_do
 from paywindow.settings import Settings
 
@@ -127,3 +127,9 @@ def test_the_reconciliation_page_has_the_table_of_discrepancies() -> None:
     document = (DOCS / "reconciliation.md").read_text()
 
     assert discrepancies.as_markdown() in document, "run: python -m paywindow.discrepancies"
+
+
+def test_the_audits_page_has_the_table_of_invariants() -> None:
+    document = (DOCS / "audit.md").read_text()
+
+    assert invariants.as_markdown() in document, "run: python -m paywindow.invariants"

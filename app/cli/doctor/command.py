@@ -43,12 +43,27 @@ _COLUMNS = (
 
 def doctor(
     role: Annotated[Role | None, typer.Option("--for", help="Only what a host of this process needs.")] = None,
+    audit: Annotated[
+        bool, typer.Option("--audit", help="Instead, look through the books, Redis and Stripe for what must not be.")
+    ] = False,
+    at_rest: Annotated[
+        bool, typer.Option("--at-rest", help="With --audit: nothing is being sold, so nothing may be unfinished.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Check everything that paywindow depends on, and say what to do about it. Ends with 1 when something fails.
 
-    Each check stands alone and gives up after seconds, so this works while parts are down.
+    Each check stands alone and gives up after seconds, so this works while parts are down. `--audit` takes as long as there is
+    to look at, reads every row and every receipt, and changes nothing: docs/audit.md says what must hold, and what to do
+    where it does not.
     """
+    if at_rest and not audit:
+        raise typer.BadParameter("goes with --audit", param_hint="--at-rest")
+    if audit:
+        from paywindow.cli.doctor.audit import run_audit
+
+        run_audit(at_rest=at_rest, as_json=as_json)
+        return
     from paywindow.cli.doctor.environment import survey
 
     roles = tuple(Role) if role is None else (role,)
