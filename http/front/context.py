@@ -14,6 +14,7 @@ from redis.backoff import NoBackoff
 from paywindow.enqueue import Enqueuer
 from paywindow.front import metrics
 from paywindow.front.feed import Feed
+from paywindow.front.lost_connections import say_when_lost
 from paywindow.front.snapshots import SnapshotReader
 from paywindow.front.urls import AllowList
 from paywindow.front.waiting import Waiter
@@ -72,7 +73,8 @@ def make(settings: Settings) -> Front:
         retry=Retry(NoBackoff(), 1),
         **_connection(),
     )
-    state = redis.asyncio.Redis.from_pool(pool)
+    say_when_lost(broker.connection_pool)
+    state = redis.asyncio.Redis.from_pool(say_when_lost(pool))
     enqueuer, waiter = Enqueuer(broker), Waiter(state)
     snapshots = SnapshotReader(state, waiter, enqueuer, seconds=settings.front_wait_seconds)
     for index, _ in enumerate(settings.stripe_webhook_secret):
