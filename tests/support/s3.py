@@ -15,19 +15,23 @@ class S3:
     """A moto server on a port of its own that can be stopped and started."""
 
     def __init__(self) -> None:
-        self._server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-        self._server.start()
-        _, self._port = self._server.get_host_and_port()
+        self._server: ThreadedMotoServer | None = None
+        self._port = 0
+        self.start()
         self.url = f"http://127.0.0.1:{self._port}"
 
     def stop(self) -> None:
-        """Take it away: connections are refused."""
-        self._server.stop()
+        """Take it away: connections are refused. Nothing happens when it is away."""
+        if self._server is not None:
+            self._server.stop()
+            self._server = None
 
     def start(self) -> None:
-        """Give it back, on the same port."""
-        self._server = ThreadedMotoServer(ip_address="127.0.0.1", port=self._port, verbose=False)
-        self._server.start()
+        """Give it back, on the same port. Nothing happens when it is there."""
+        if self._server is None:
+            self._server = ThreadedMotoServer(ip_address="127.0.0.1", port=self._port, verbose=False)
+            self._server.start()
+            _, self._port = self._server.get_host_and_port()
 
     def reset(self, bucket: str) -> None:
         """Forget everything, then make an empty bucket that keeps versions."""
