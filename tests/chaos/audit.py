@@ -93,9 +93,10 @@ def no_open_pages(evidence: Evidence) -> Iterator[tuple[str, str]]:
 
 
 def sessions_final(evidence: Evidence) -> Iterator[tuple[str, str]]:
-    """Every session is completed, expired or canceled, or held for a reason that is on record."""
+    """Every session is completed, expired or canceled, was refused by Stripe for good, or is held for a reason on record."""
     for session_id, row in evidence.sessions.items():
-        if row["status"] not in FINAL and row["hold_reason"] is None:
+        refused = row["status"] == "failed" and row["released_at"] is not None
+        if row["status"] not in FINAL and not refused and row["hold_reason"] is None:
             yield session_id, f"is {row['status']}"
         if row["status"] in ("expired", "canceled") and row["released_at"] is None and row["hold_reason"] is None:
             yield session_id, f"is {row['status']} and keeps its auction"

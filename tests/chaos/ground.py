@@ -20,6 +20,7 @@ from chaos.faults.instants import GATES
 from chaos.faults.storage import lift_limit
 from chaos.recovery import Recovery
 from chaos.supervisor import Supervisor
+from psycopg2.errors import DeadlockDetected
 from support.installation import Installation, installed, until
 from support.s3 import CREDENTIALS, S3
 
@@ -61,16 +62,23 @@ class Ground:
         """The folder of receipts that are not in S3."""
         return Path(self.shop.stack.environment["RECEIPT_FOLDER"])
 
+    @property
+    def logs(self) -> Path:
+        """The folder of the processes' logs, which begin with the run."""
+        return self.shop.stack.folder / "logs"
+
     def begin(self, storage: str) -> None:
         """Forget the last run."""
         self.shop.stripe.reset()
         with self.shop.redis_client() as client:
             client.flushall()
-        self.books.execute(f"TRUNCATE {_TABLES}")
+        until(self._emptied, "the tables to be empty")
         shutil.rmtree(self.receipts, ignore_errors=True)
         self.s3.reset(BUCKET)
         self.board.clear()
         self.clock.reset()
+        for log in self.logs.iterdir():
+            os.truncate(log, 0)
         if storage != self.storage:
             self._move_receipts(storage)
 
@@ -132,6 +140,13 @@ class Ground:
 
     def _all_run(self) -> bool:
         return all(process.running for process in self.shop.stack.processes.values())
+
+    def _emptied(self) -> bool:
+        try:
+            self.books.execute(f"TRUNCATE {_TABLES}")
+        except DeadlockDetected:  # with a sweep, which locks one table after the other as well
+            return False
+        return True
 
     def _move_receipts(self, storage: str) -> None:
         settings = {"PAYMENT_RECEIPT_BUCKET": BUCKET, "AWS_ENDPOINT_URL": self.s3.url, **CREDENTIALS}

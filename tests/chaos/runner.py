@@ -2,7 +2,6 @@
 
 import time
 import traceback
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -21,7 +20,7 @@ CLIENTS = 16
 
 @dataclass
 class Result:
-    """What became of a run. ``seconds``: of real time, for each of its parts."""
+    """What became of a run. ``seconds``: of real time, for each of its parts; ``settled``: whether another can follow it."""
 
     seed: int
     storage: str
@@ -30,7 +29,8 @@ class Result:
     violations: list[Violation] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
     recovery: Times = field(default_factory=dict)
-    counts: Counter[str] = field(default_factory=Counter)
+    counts: dict[str, int] = field(default_factory=dict)
+    settled: bool = False
 
 
 def play(ground: Ground, run: Run) -> Result:
@@ -51,6 +51,7 @@ def play(ground: Ground, run: Run) -> Result:
         ground.lift()
         watch.lap("lifting")
         Settling(ground, crowd).settle()
+        result.settled = True
         watch.lap("settling")
         attempts = ground.shop.stripe.webhooks()["attempts"]
         result.recovery = ground.recovery.stop(attempts)

@@ -23,7 +23,7 @@ UNION ALL SELECT 'attempt: ' || coalesce(last_error, ''), next_try_at FROM check
 UNION ALL SELECT 'refund: ' || coalesce(last_error, ''), next_try_at FROM refunds WHERE status = 'claimed'
 UNION ALL SELECT 'pending refund', NULL FROM refunds WHERE status IN ('pending', 'requires_action')
 UNION ALL SELECT 'window of a session that is ' || status, due_at FROM payment_sessions
-    WHERE status IN ('pending', 'processing', 'failed') AND hold_reason IS NULL
+    WHERE status IN ('pending', 'processing', 'failed') AND hold_reason IS NULL AND released_at IS NULL
 UNION ALL SELECT 'delivery: ' || coalesce(last_error, ''), next_try_at FROM notification_deliveries
     WHERE next_try_at IS NOT NULL
 UNION ALL SELECT 'figures of a payment', figures_due_at FROM transactions WHERE figures_due_at IS NOT NULL
@@ -38,8 +38,10 @@ _LOOK_SECONDS = 0.05
 #: How long real time may pass without anything having changed, longer than any wait of ours that is real.
 _PATIENCE_SECONDS = 120.0
 #: The first looks leave prompt work its time; then what is due is hurried along.
-_QUIET_LOOKS = 4
+_QUIET_LOOKS = 3
 _A_LITTLE = timedelta(seconds=5)
+#: Longer than events are left to come as webhooks, before Stripe's list is read for them.
+_A_WHILE = timedelta(seconds=65)
 
 
 class NeverSettles(Exception):
@@ -75,14 +77,15 @@ class Settling:
     def _look(self, *left: tuple[str, datetime | None]) -> None:
         """Wait a moment; if nothing is going on, let time pass."""
         self._complain(left)
-        self._people_go_on()
         busy = self._crowd.busy() or self._queued()
         self._quiet = 0 if busy else self._quiet + 1
         if self._quiet >= _QUIET_LOOKS:
             self._quiet = 0
+            if any(moment is None for _, moment in left):
+                self._ground.finish_at_stripe()
             due = [moment for _, moment in left if moment is not None]
-            ahead = min(due) - self._ground.clock.now() if due else timedelta()
-            self._ground.clock.jump(max(ahead, timedelta()) + _A_LITTLE)
+            ahead = max(min(due) - self._ground.clock.now(), timedelta()) + _A_LITTLE if due else _A_WHILE
+            self._ground.clock.jump(ahead)
             self._tick()
         time.sleep(_LOOK_SECONDS)
 
@@ -101,9 +104,13 @@ class Settling:
         return not newest or (walked is not None and walked.timestamp() > newest[0]["created"])
 
     def _queued(self) -> int:
-        """How many messages wait, are delayed, or are being worked on, also by workers that are dead."""
+        """How many messages wait, are delayed, or are being worked on, also by workers that are dead.
+
+        Not counted: sweeps, of which there is always one, and what was given up, whose rows say what is left to do.
+        """
         with self._ground.shop.redis_client() as client:
             keys = [key for key in client.scan_iter("dramatiq:*.msgs", count=1000) if not key.endswith(b".XQ.msgs")]
+            keys = [key for key in keys if not key.startswith(b"dramatiq:sweeps.")]
             return sum(int(client.hlen(key)) for key in keys)
 
     def _tick(self) -> None:
@@ -112,11 +119,6 @@ class Settling:
             ticks = [key for key in client.scan_iter("pw:tick:*", count=1000) if not key.endswith(b":message")]
             if ticks:
                 client.delete(*ticks)
-
-    def _people_go_on(self) -> None:
-        """Banks and sellers do in the end what they have to do."""
-        if self._quiet == 1:
-            self._ground.finish_at_stripe()
 
     def _complain(self, left: tuple[tuple[str, datetime | None], ...]) -> None:
         state = sorted(what for what, _ in left)

@@ -1,10 +1,15 @@
 """S3 on this machine, by moto: it can be taken away and given back, and what it stores stays."""
 
+import logging
+from functools import cached_property
 from typing import Any
 from urllib.request import urlopen
 
 import boto3  # type: ignore[import-untyped]
 from moto.server import ThreadedMotoServer
+
+# One line for each request is moto's web server's habit.
+logging.getLogger("werkzeug").setLevel(logging.WARNING)
 
 REGION = "eu-west-1"
 #: What a client needs; moto takes any key.
@@ -44,7 +49,7 @@ class S3:
         pages = self.client.get_paginator("list_object_versions").paginate(Bucket=bucket)
         return [found["Key"] for page in pages for found in page.get("Versions", [])]
 
-    @property
+    @cached_property
     def client(self) -> Any:
         """A client of it."""
         return boto3.session.Session().client(
