@@ -24,6 +24,7 @@ from psycopg2.errors import DeadlockDetected
 from support.installation import Installation, installed, until
 from support.s3 import CREDENTIALS, S3
 
+from paywindow.actors.event_walk import WANTED
 from paywindow.models import tables
 from paywindow.notify.signatures import new_secret
 
@@ -38,6 +39,7 @@ _SETTINGS = {
     "STRIPE_TIMEOUT_SECONDS": "3",
     "FRONT_WAIT_SECONDS": "3",
 }
+_AUTHORIZATION = {"Authorization": "Bearer sk_test_sandbox"}
 _TABLES = ", ".join(getattr(tables, name)._meta.table_name for name in tables.__all__)
 
 
@@ -54,6 +56,7 @@ class Ground:
         self.recovery = Recovery(self.books)
         self.supervisor = Supervisor(shop.stack)
         self.storage = "folder"
+        self.queues = shop.redis_client()
         self._home = shop.stack.environment["HOME"]
         self.books.execute(GATES)
 
@@ -70,6 +73,7 @@ class Ground:
     def begin(self, storage: str) -> None:
         """Forget the last run."""
         self.shop.stripe.reset()
+        self._subscribe()
         with self.shop.redis_client() as client:
             client.flushall()
         until(self._emptied, "the tables to be empty")
@@ -99,7 +103,7 @@ class Ground:
     def events(self, **query: str | int) -> list[dict[str, Any]]:
         """A page of Stripe's list of events, newest first."""
         url = f"{self.shop.stack.sandbox_url}/v1/events"
-        answer = requests.get(url, params=query, headers={"Authorization": "Bearer sk_test_sandbox"}, timeout=30)
+        answer = requests.get(url, params=query, headers=_AUTHORIZATION, timeout=30)
         answer.raise_for_status()
         found: list[dict[str, Any]] = answer.json()["data"]
         return found
@@ -140,6 +144,17 @@ class Ground:
 
     def _all_run(self) -> bool:
         return all(process.running for process in self.shop.stack.processes.values())
+
+    def _subscribe(self) -> None:
+        """Have Stripe send what going-live.md says to subscribe to, and nothing else."""
+        (old,) = self.shop.stripe.webhooks()["endpoints"]
+        url = f"{self.shop.stack.sandbox_url}/v1/webhook_endpoints"
+        wanted = [("url", old["url"]), *(("enabled_events[]", kind) for kind in sorted(WANTED))]
+        made = requests.post(url, data=wanted, headers=_AUTHORIZATION, timeout=30)
+        made.raise_for_status()
+        path = f"/webhooks/{made.json()['id']}/roll"
+        self.shop.stripe.call("POST", path, secret=old["secrets"][0], keep_old=False)
+        requests.delete(f"{url}/{old['id']}", headers=_AUTHORIZATION, timeout=30).raise_for_status()
 
     def _emptied(self) -> bool:
         try:

@@ -49,9 +49,7 @@ class Recovery:
 
     def stop(self, attempts: list[dict[str, Any]]) -> Times:
         """End the watch. ``attempts``: all deliveries of webhooks, as the sandbox lists them."""
-        self._stopping.set()
-        if self._thread is not None:
-            self._thread.join()
+        self.abandon()
         payments = {row["id"]: row["payment"] for row in self._books.rows(_PAYMENTS)}
         acknowledged: dict[str, float] = {}
         for attempt in attempts:
@@ -62,6 +60,12 @@ class Recovery:
             for when, seconds in self._times(blow, acknowledged):
                 times[f"{blow.kind}, work acknowledged {when}"].append(round(seconds, 2))
         return dict(times)
+
+    def abandon(self) -> None:
+        """End the watch of a run that has failed. May be called again."""
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join()
 
     def _times(self, blow: _Struck, acknowledged: dict[str, float]) -> list[tuple[str, float]]:
         """How long the first settlement took of what waited when the blow fell, and of what came after it."""

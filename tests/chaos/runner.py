@@ -63,6 +63,7 @@ def play(ground: Ground, run: Run) -> Result:
         result.violations.append(Violation("harness", f"seed {run.seed}", traceback.format_exc(limit=-6)))
     finally:
         crowd.stop()
+        ground.recovery.abandon()
     watch.lap("audit")
     result.struck = sorted(storm.struck, key=lambda each: each.at)
     result.violations += [Violation("harness", f"seed {run.seed}", text) for text in (*crowd.broken, *storm.broken)]
