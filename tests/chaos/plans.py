@@ -31,7 +31,7 @@ COURSES = {
 #: Every so many seeds one keeps its receipts in S3.
 S3_EVERY = 4
 #: Blows in a run of this many purchases; a smaller run has fewer, but never less than the smallest number.
-PURCHASES_A_BLOW, FEWEST_BLOWS = 14, 13
+PURCHASES_A_BLOW, FEWEST_BLOWS = 15, 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +114,14 @@ def _plan(chance: random.Random, number: int) -> Plan:
 
 
 def _blows(chance: random.Random, seed: int, purchases: int, storage: str) -> Sequence[Blow]:
-    """As many as the run's size asks for; seeds that follow one another go through all kinds in turn."""
-    deck = [fault for fault in faults().values() if fault.storage in (None, storage)]
+    """As many as the run's size asks for; seeds that follow one another go through all kinds in turn.
+
+    What can happen to the receipts of this run happens in each.
+    """
+    deck = [fault for fault in faults().values() if fault.storage is None]
     count = max(purchases // PURCHASES_A_BLOW, FEWEST_BLOWS)
     kinds = [deck[(seed * count + place) % len(deck)] for place in range(count)]
+    kinds += [fault for fault in faults().values() if fault.storage == storage]
     chance.shuffle(kinds)
     # None before there is anything to strike, none so late that nothing is left to go wrong.
     moments = sorted(chance.randint(2, max(3, purchases - 3)) for _ in kinds)
