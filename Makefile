@@ -38,13 +38,15 @@ run: $(VENV)/ready packages ## Keep the same services up and print their links, 
 test: $(VENV)/ready test-packages ## Run all tests
 	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
-# Every hundred runs have a seed; a failure names it: make chaos SEED=42 RUNS=100
-RUNS ?= 10000
-SEED ?= 1
-
+# A failure names its seed: make chaos SEED=42 RUNS=1. PURCHASES=n is the size of a run, JOBS=n how many run at a time.
 .PHONY: chaos
-chaos: $(VENV)/ready packages ## Try generated interleavings at length (RUNS=n, SEED=n), and say how many runs and steps it were
-	@RUNS=$(RUNS) SEED=$(SEED) $(BIN)/python -m pytest --numprocesses 2 --quiet -rfEP --show-capture=stdout -k "at_length or under_random_kills" tests/integration tests/e2e $(ARGS)
+chaos: $(VENV)/ready packages ## Have real processes struck by faults while purchases go on, and audit (SEED=n, RUNS=n)
+	@SEED="$(SEED)" RUNS="$(RUNS)" PURCHASES="$(PURCHASES)" JOBS="$(JOBS)" PYTHONPATH=tests $(BIN)/python -m chaos
+
+# Every hundred courses have a seed; a failure names it: make courses SEED=42 RUNS=100
+.PHONY: courses
+courses: $(VENV)/ready packages ## Try generated interleavings at length (RUNS=n, SEED=n), and say how many runs and steps it were
+	@RUNS=$(or $(RUNS),10000) SEED=$(or $(SEED),1) $(BIN)/python -m pytest --numprocesses 2 --quiet -rfEP --show-capture=stdout -k "at_length or under_random_kills" tests/integration tests/e2e $(ARGS)
 
 .PHONY: bench
 bench: $(VENV)/ready packages ## Measure against baselines: a table, and build/bench.json (ROWS=n shrinks, ONLY=name,name selects)

@@ -16,6 +16,7 @@ from paywindow.enqueue import Enqueuer
 from paywindow.front import metrics
 from paywindow.front.feed import Feed
 from paywindow.front.guard import Guard, GuardedPool
+from paywindow.front.lost_connections import say_when_lost
 from paywindow.front.snapshots import SnapshotReader
 from paywindow.front.urls import AllowList
 from paywindow.front.waiting import Waiter
@@ -132,4 +133,4 @@ def _connect(url: str, guard: Guard, **options: Any) -> "redis.asyncio.Redis":
         protocol=2,
         **options,
     )
-    return redis.asyncio.Redis.from_pool(pool)
+    return redis.asyncio.Redis.from_pool(say_when_lost(pool))

@@ -18,6 +18,8 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from paywindow.front.lost_connections import say_when_lost
+
 log = logging.getLogger(__name__)
 
 #: How long Redis may take to answer a PING, and the rests between two.
@@ -38,6 +40,7 @@ class Guard:
             socket_timeout=ANSWER_SECONDS,
             socket_connect_timeout=ANSWER_SECONDS,
         )
+        say_when_lost(self._redis.connection_pool)
         self._task: asyncio.Task[None] | None = None
         self.answering = True
 

@@ -20,7 +20,8 @@ from paywindow.front.context import FRONT, Front
 from paywindow.front.requests import path_id
 from paywindow.published import Outcome
 
-#: Between our 202 and the actor's first commit only this note knows the operation. It dies with the queue it speaks of.
+#: Between our 202 and the actor's first commit only this note knows the operation. It is written before the message, so that
+#: whatever wipes the message takes the note with it: a caller who asks later is told 404, and knows to repeat the request.
 _ACCEPTED_SECONDS = 3600
 _RETRY_AFTER_SECONDS = "1"
 #: When a sweep first goes on with what Stripe did not answer.
@@ -52,12 +53,13 @@ async def run(request: web.Request, client: str, kind: str, body: dict[str, Any]
                 return Outcome.decode(text)
         return None
 
-    wait, applied = _wait(request, front)
-    outcome = await front.waiter.wait(
-        names, read, seconds=wait, ask=lambda: front.enqueuer.enqueue(build(operation_id, client, fingerprint))
-    )
-    if outcome is None:
+    async def send() -> None:
         await front.state.set(_accepted_key(operation_id), client, ex=_ACCEPTED_SECONDS)
+        await front.enqueuer.enqueue(build(operation_id, client, fingerprint))
+
+    wait, applied = _wait(request, front)
+    outcome = await front.waiter.wait(names, read, seconds=wait, ask=send)
+    if outcome is None:
         return pending(operation_id, applied)
     if outcome.fingerprint != fingerprint:
         raise Problem("idempotency_key_reused", "Use a new Idempotency-Key for a request with another body.")

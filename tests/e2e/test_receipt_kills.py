@@ -1,7 +1,7 @@
 """Settlements while workers and Postgres connections are killed at random: as many receipts, without gap or double, each file
 the one on record.
 
-50 settlements in ``make test``; 1,000 where ``RUNS`` is set (``make chaos``). ``SEED`` repeats the choice of blows, but not the
+50 settlements in ``make test``; 1,000 where ``RUNS`` is set (``make courses``). ``SEED`` repeats the choice of blows, but not the
 moments at which processes are hit: those are the machine's.
 """
 

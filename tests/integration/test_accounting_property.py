@@ -4,8 +4,8 @@ Each run is a course of some auctions, drawn by its number. Winners and next bid
 split with sellers, by Stripe or afterwards; the marketplace and Stripe's dashboard refund, wholly or in part; refunds fail, at
 once or long after; buyers dispute, win and lose; operators resolve holds; messages come twice, in another order or never; workers
 are killed between Stripe and their commit. Then everything is let settle, and the accounts are compared. Everything is real
-but the clock, which stands still between steps, and the broker. ``make chaos`` runs many more; a failure there names its
-seed: ``make chaos SEED=<seed> RUNS=100``. Every seed has a fifth as many courses as elsewhere, since these are longer.
+but the clock, which stands still between steps, and the broker. ``make courses`` runs many more; a failure there names its
+seed: ``make courses SEED=<seed> RUNS=100``. Every seed has a fifth as many courses as elsewhere, since these are longer.
 """
 
 import random
@@ -42,7 +42,7 @@ SWEEPS = (
 SHOWS = ("publish.session", "publish.operation", "notifications.deliver", "analytics.track")
 TABLES = "payment_sessions, outbox, stripe_events, receipt_counters, event_walks, reconciliations, connected_accounts"
 
-#: So many times fewer courses than others has ``make chaos`` of these: 2,000 unless RUNS says otherwise.
+#: So many times fewer courses than others has ``make courses`` of these: 2,000 unless RUNS says otherwise.
 SHORTER = 5
 
 #: Prices that leave something to round, in every kind of currency.
@@ -485,7 +485,7 @@ def course(make_shop: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> It
     lay(course, monkeypatch)
     yield course
     told = ("runs", "steps", "charges", "refunds", "disputes", "shares", "held", "interruptions", "kills")
-    print(", ".join(f"{course.counts[name]} {name}" for name in told))  # noqa: T201 - make chaos shows it
+    print(", ".join(f"{course.counts[name]} {name}" for name in told))  # noqa: T201 - make courses shows it
 
 
 def take_course(course: Course, steps: list[tuple[Any, ...]], name: object) -> None:

@@ -3,11 +3,9 @@
 import os
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
-from urllib.request import urlopen
 
-import boto3  # type: ignore[import-untyped]
 import pytest
-from moto.server import ThreadedMotoServer
+from support.s3 import CREDENTIALS, S3
 
 from paywindow import jsons, messages, metrics
 from paywindow.actors.runtime import runtime
@@ -22,42 +20,14 @@ else:
 BUCKET = "receipts-of-the-tests"
 
 
-class S3:
-    """A moto server on a port of its own that can be stopped and started; what it stores stays."""
-
-    def __init__(self) -> None:
-        self._server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-        self._server.start()
-        _, self._port = self._server.get_host_and_port()
-        self.url = f"http://127.0.0.1:{self._port}"
-
-    def stop(self) -> None:
-        self._server.stop()
-
-    def start(self) -> None:
-        self._server = ThreadedMotoServer(ip_address="127.0.0.1", port=self._port, verbose=False)
-        self._server.start()
-
-    def versions(self) -> list[str]:
-        client = boto3.session.Session().client("s3", endpoint_url=self.url)
-        return [found["Key"] for found in client.list_object_versions(Bucket=BUCKET).get("Versions", [])]
-
-
 @pytest.fixture
 def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3]:
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
-    for name, value in (
-        ("ACCESS_KEY_ID", "testing"),
-        ("SECRET_ACCESS_KEY", "testing"),
-        ("DEFAULT_REGION", "eu-west-1"),
-    ):
-        monkeypatch.setenv(f"AWS_{name}", value)
+    for name, value in CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
     server = S3()
-    with urlopen(f"{server.url}/moto-api/reset", data=b""):
-        client = boto3.session.Session().client("s3", endpoint_url=server.url)
-    client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
-    client.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+    server.reset(BUCKET)
     yield server
     server.stop()
 
@@ -98,7 +68,7 @@ def test_while_s3_is_away_the_receipt_is_on_its_way_and_comes_when_it_is_back(sh
     (receipt,) = shop.rows(Receipt)
     assert shop.snapshot(session, "buyer")["receipt"]["ready"] is True
     assert sha256(runtime().receipts.get(receipt.storage_key)) == receipt.sha256
-    assert s3.versions() == [receipt.storage_key]
+    assert s3.versions(BUCKET) == [receipt.storage_key]
     assert shop.rows(Outbox) == []
 
 
@@ -116,4 +86,4 @@ def test_what_was_stored_before_a_crash_is_adopted_and_not_stored_again(shop: Sh
 
     (receipt,) = shop.rows(Receipt)
     assert (receipt.sha256, receipt.storage_version_id) == (stored.sha256, stored.version_id)
-    assert s3.versions() == [key]
+    assert s3.versions(BUCKET) == [key]

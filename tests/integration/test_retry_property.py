@@ -3,8 +3,8 @@
 Each run is the course of one session, drawn by its number: cards are declined or pay, buyers click *retry* (also twice at
 once), time passes and the timer retries, messages come twice, late, in another order or never, workers are killed between
 Stripe's work and their commit, and Stripe does the work but answers with an error or not at all. Everything is real but
-the clock, which stands still between steps, and the broker. ``make chaos`` runs many more; a failure there names its seed,
-a hundred courses each: ``make chaos SEED=<seed> RUNS=100``.
+the clock, which stands still between steps, and the broker. ``make courses`` runs many more; a failure there names its seed,
+a hundred courses each: ``make courses SEED=<seed> RUNS=100``.
 """
 
 import random

@@ -2,8 +2,8 @@
 
 Hypothesis draws what happens: buyers pay, time passes, webhooks arrive, sweeps run, admins move deadlines, Stripe breaks, workers
 are killed, and all of that also in the middle of an actor, between its call to Stripe and its commit. Everything is real but
-the clock, which stands still between steps, and the broker. ``make chaos`` runs many more; a failure there names its seed:
-``make chaos SEED=<seed> RUNS=100``.
+the clock, which stands still between steps, and the broker. ``make courses`` runs many more; a failure there names its seed:
+``make courses SEED=<seed> RUNS=100``.
 """
 
 import json
@@ -551,7 +551,7 @@ def world(make_shop: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> Ite
     lay(world, monkeypatch)
     yield world
     told = ("runs", "steps", "charges", "refunds", "given back", "held", "interruptions", "kills")
-    print(", ".join(f"{world.counts[name]} {name}" for name in told))  # noqa: T201 - make chaos shows it
+    print(", ".join(f"{world.counts[name]} {name}" for name in told))  # noqa: T201 - make courses shows it
 
 
 def run(world: World, examples: int, **more: Any) -> None:

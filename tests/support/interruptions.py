@@ -25,7 +25,7 @@ from paywindow.models import database as db
 from paywindow.sandbox.clock import Clock as SandboxClock
 
 START = datetime(2026, 1, 31, 10, 30, 0, 250_000, tzinfo=UTC)
-#: Runs to a seed of ``make chaos``.
+#: Runs to a seed of ``make courses``.
 CHUNK = 100
 #: More messages than any course has follow from one another; beyond that they are going round in a circle.
 ENDLESS = 1000
@@ -185,12 +185,12 @@ def lay(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(db, "_send", sending)
 
 
-#: Marks what only ``make chaos`` runs.
-at_length = pytest.mark.skipif("RUNS" not in os.environ, reason="make chaos runs these")
+#: Marks what only ``make courses`` runs.
+at_length = pytest.mark.skipif("RUNS" not in os.environ, reason="make courses runs these")
 
 
 def seeds() -> list[int]:
-    """The seeds of this run of ``make chaos``, each for :data:`CHUNK` runs: SEED and those that follow, RUNS in all."""
+    """The seeds of this run of ``make courses``, each for :data:`CHUNK` runs: SEED and those that follow, RUNS in all."""
     first, runs = int(os.environ.get("SEED", "1")), int(os.environ.get("RUNS", "0"))
     return list(range(first, first + -(-runs // CHUNK)))
 

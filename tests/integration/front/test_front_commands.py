@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import redis.asyncio
 
 CREATE = "/payments/checkout/create"
 
@@ -154,6 +155,23 @@ async def test_an_accepted_operation_is_pending_even_before_its_actor_ran(
     response = await waiting
     assert response.status == 202
     assert response.headers["Location"] == accepted.headers["Location"]
+
+
+async def test_an_operation_whose_message_was_wiped_while_its_caller_waited_does_not_stay_pending(
+    front: Any, workers: Any, shop: dict[str, str], order: Any, redis_url: str
+) -> None:
+    # Given: a create that waits, whose message is in Redis
+    waiting = asyncio.create_task(front.post(CREATE, json=order, headers={**shop, "Prefer": "wait=1"}))
+    await workers.take("checkout.create")
+    # When: Redis is wiped before the answer
+    async with redis.asyncio.Redis.from_url(redis_url) as client:
+        await client.flushall()
+    accepted = await waiting
+    assert accepted.status == 202
+    # Then: whoever asks for the outcome is told that nobody knows of it, and may repeat the request
+    asking = asyncio.create_task(front.get(accepted.headers["Location"], headers=shop))
+    workers.reply(await workers.take("operations.find"), 404, {"code": "not_found"})
+    assert (await asking).status == 404
 
 
 async def test_an_operation_that_redis_forgot_is_asked_of_the_workers(

@@ -1,0 +1,56 @@
+"""``make chaos``: runs of purchases under faults, from SEED on, RUNS of them with PURCHASES each, on JOBS installations.
+
+Ends with 1 when anything was violated. Goes on after a violation; all of them are told at the end.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+from chaos import report
+from chaos.jobs import results
+from chaos.plans import draw
+from rich.console import Console
+
+_BUILD = Path("build")
+
+
+def main() -> int:
+    """Play, report, and say whether all held."""
+    seed, runs = _number("SEED", 1), _number("RUNS", 10)
+    purchases, jobs = _number("PURCHASES", 200), min(_number("JOBS", 2), _number("RUNS", 10))
+    console = Console(soft_wrap=True)
+    if "DRAW" in os.environ:
+        _show_plan(console, seed, purchases)
+        return 0
+    console.print(f"{runs} runs of {purchases} purchases from seed {seed} on, {jobs} at a time")
+    found = []
+    try:
+        for result in results(range(seed, seed + runs), purchases, jobs, _BUILD / "chaos"):
+            found.append(result)
+            console.print(report.line(result), highlight=False, style="red" if result.violations else None)
+    finally:
+        found.sort(key=lambda result: result.seed)
+        report.show(console, found)
+        report.write(_BUILD / "chaos.json", found)
+    return int(any(result.violations for result in found) or len(found) < runs)
+
+
+def _show_plan(console: Console, seed: int, purchases: int) -> None:
+    """What a seed stands for, without doing it."""
+    run = draw(seed, purchases)
+    for plan in run.plans:
+        console.print(plan, highlight=False)
+    for blow in run.blows:
+        console.print(f"after {blow.after} purchases: {blow}", highlight=False)
+
+
+def _number(name: str, default: int) -> int:
+    text = os.environ.get(name) or str(default)
+    if not text.isdecimal() or int(text) < 1:
+        sys.exit(f"{name} must be a whole number from 1 on, not {text!r}")
+    return int(text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
