@@ -13,6 +13,8 @@ from chaos.plans import draw
 from rich.console import Console
 
 _BUILD = Path("build")
+#: Violations of a run that are told before the end.
+_TOLD_AT_ONCE = 3
 
 
 def main() -> int:
@@ -29,10 +31,12 @@ def main() -> int:
         for result in results(range(seed, seed + runs), purchases, jobs, _BUILD / "chaos"):
             found.append(result)
             console.print(report.line(result), highlight=False, style="red" if result.violations else None)
+            for violation in result.violations[:_TOLD_AT_ONCE]:
+                console.print(f"    {violation}", highlight=False, markup=False)
+            report.write(_BUILD / "chaos.json", found)  # what an interrupted series has found is not lost
     finally:
         found.sort(key=lambda result: result.seed)
         report.show(console, found)
-        report.write(_BUILD / "chaos.json", found)
     return int(any(result.violations for result in found) or len(found) < runs)
 
 

@@ -118,6 +118,6 @@ def _tell(console: Console, result: Result) -> None:
             f"  {struck.at:>6.1f} s  {struck.blow}{'' if struck.hit else ' (found nothing to strike)'}", markup=False
         )
     for violation in result.violations:
-        console.print(f"{violation.invariant}: {violation.subject}: {violation.detail}", markup=False, style="red")
+        console.print(str(violation), markup=False, style="red")
     again = f"make chaos SEED={result.seed} RUNS=1 PURCHASES={result.purchases}"
     console.print(f"again: {again}   logs: build/chaos/seed-{result.seed}", markup=False)

@@ -1,6 +1,7 @@
 """After the storm: everything answers again, and time passes until nothing is left to do.
 
-Nobody is helped: the same workers, sweeps and scheduler as ever find what was left lying. Only time is sped up. Business
+Nobody is helped: the same workers, sweeps and scheduler as ever find what was left lying, and operators run again what was
+given up for good, when nothing else is left. Only time is sped up. Business
 time jumps to the next moment at which something is due whenever nothing else is going on, and the scheduler's ticks,
 which Redis counts by real time, come as soon as it looks again. Events that were dropped stay dropped: the walk along Stripe's
 list and the daily comparison have to find out.
@@ -14,6 +15,7 @@ from typing import Any
 from chaos.crowd import Crowd
 from chaos.ground import Ground
 
+from paywindow.dead_letters import DeadLetters
 from paywindow.messages import Queue
 
 #: What is not over, when it is due (null: when somebody else has done something), and the sweep that finds it.
@@ -68,6 +70,8 @@ class Settling:
         self._ground = ground
         self._crowd = crowd
         self._quiet = 0
+        #: Dead letters that operators had run again.
+        self.run_again: set[str] = set()
         self._seen: Any = None
         self._changed = time.monotonic()
 
@@ -76,6 +80,8 @@ class Settling:
 
         Raises :class:`NeverSettles` with what is left.
         """
+        self._until_nothing_is_left()
+        self._operators_look()
         self._until_nothing_is_left()
         self._ground.clock.jump(timedelta(days=1, minutes=3))
         began = self._ground.clock.now() - timedelta(minutes=1)
@@ -100,10 +106,20 @@ class Settling:
     def _let_time_pass(self, left: list[Left]) -> None:
         if any(each.due is None for each in left):
             self._ground.finish_at_stripe()
+        if all(each.due is None for each in left):
+            self._operators_look()
         due = [each.due for each in left if each.due is not None]
         ahead = max(min(due) - self._ground.clock.now(), timedelta()) + _A_LITTLE if due else _A_WHILE
         self._ground.clock.jump(ahead)
         self._tick({each.sweep for each in left if each.sweep is not None})
+
+    def _operators_look(self) -> None:
+        """Nothing more happens by itself: what was given up is run again, once, as the runbook says."""
+        letters = DeadLetters(self._ground.queues)
+        for letter in list(letters.all()):
+            if letter.id not in self.run_again:
+                self.run_again.add(letter.id)
+                letters.run_again(letter)
 
     def _left(self) -> list[Left]:
         left = [Left(**row) for row in self._ground.books.rows(_UNFINISHED)]
