@@ -66,6 +66,7 @@ def play(ground: Ground, run: Run) -> Result:
     finally:
         crowd.stop()
         ground.recovery.abandon()
+        ground.shop.thaw("scheduler")
     watch.lap("audit")
     result.struck = sorted(storm.struck, key=lambda each: each.at)
     result.violations += [Violation("harness", f"seed {run.seed}", text) for text in (*crowd.broken, *storm.broken)]

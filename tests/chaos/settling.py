@@ -88,6 +88,17 @@ class Settling:
         while not self._ground.books.value(_COMPARED, began):
             self._look([Left("the daily comparison", sweep="reconciliation")])
         self._until_nothing_is_left()
+        self._hold_still()
+
+    def _hold_still(self) -> None:
+        """Stop the scheduler, so that nothing begins while the auditor looks; some sweep is always about to."""
+        self._ground.shop.freeze("scheduler")
+        while self._queued(*Queue) or self._left():
+            if not self._queued(*Queue):
+                self._ground.shop.thaw("scheduler")
+                self._until_nothing_is_left()
+                self._ground.shop.freeze("scheduler")
+            time.sleep(_LOOK_SECONDS)
 
     def _until_nothing_is_left(self) -> None:
         while left := self._left():
@@ -135,17 +146,15 @@ class Settling:
         walked = self._ground.books.value(_WALKED)
         return not newest or (walked is not None and walked.timestamp() > newest[0]["created"])
 
-    def _queued(self) -> int:
+    def _queued(self, *queues: Queue) -> int:
         """How many messages wait, are delayed, or are being worked on, also by workers that are dead.
 
-        Not counted: sweeps, of which there is always one, and what was given up, whose rows say what is left to do.
+        Not counted: sweeps, unless asked for, of which there is always one; and what was given up.
         """
-        queues = [
-            f"dramatiq:{queue.value}{kind}.msgs" for queue in Queue if queue is not Queue.SWEEPS for kind in ("", ".DQ")
-        ]
         pipeline = self._ground.queues.pipeline(transaction=False)
-        for queue in queues:
-            pipeline.hlen(queue)
+        for queue in queues or set(Queue) - {Queue.SWEEPS}:
+            for kind in ("", ".DQ"):
+                pipeline.hlen(f"dramatiq:{queue.value}{kind}.msgs")
         return sum(pipeline.execute())
 
     def _tick(self, sweeps: set[str]) -> None:
