@@ -41,7 +41,7 @@ test: $(VENV)/ready test-packages ## Run all tests
 # A failure names its seed: make chaos SEED=42 RUNS=1. PURCHASES=n is the size of a run, JOBS=n how many run at a time.
 .PHONY: chaos
 chaos: $(VENV)/ready packages ## Have real processes struck by faults while purchases go on, and audit (SEED=n, RUNS=n)
-	@SEED="$(SEED)" RUNS="$(RUNS)" PURCHASES="$(PURCHASES)" JOBS="$(JOBS)" PYTHONPATH=tests $(BIN)/python -m chaos
+	@$(if $(DRAW),DRAW=1) SEED="$(SEED)" RUNS="$(RUNS)" PURCHASES="$(PURCHASES)" JOBS="$(JOBS)" DRILLS="$(DRILLS)" PYTHONPATH=tests $(BIN)/python -m chaos
 
 # Every hundred courses have a seed; a failure names it: make courses SEED=42 RUNS=100
 .PHONY: courses

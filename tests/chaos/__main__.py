@@ -1,4 +1,5 @@
-"""``make chaos``: runs of purchases under faults, from SEED on, RUNS of them with PURCHASES each, on JOBS installations.
+"""``make chaos``: runs of purchases under faults, from SEED on, RUNS of them with PURCHASES each, on JOBS installations;
+then DRILLS of each kind of recovery, with nothing else going on.
 
 Ends with 1 when anything was violated. Goes on after a violation; all of them are told at the end.
 """
@@ -8,11 +9,14 @@ import sys
 from pathlib import Path
 
 from chaos import report
+from chaos.drills import drill
 from chaos.jobs import results
 from chaos.plans import draw
 from rich.console import Console
 
 _BUILD = Path("build")
+#: Violations of a run that are told before the end.
+_TOLD_AT_ONCE = 3
 
 
 def main() -> int:
@@ -24,15 +28,21 @@ def main() -> int:
         _show_plan(console, seed, purchases)
         return 0
     console.print(f"{runs} runs of {purchases} purchases from seed {seed} on, {jobs} at a time")
-    found = []
+    found, drills = [], {}
     try:
         for result in results(range(seed, seed + runs), purchases, jobs, _BUILD / "chaos"):
             found.append(result)
             console.print(report.line(result), highlight=False, style="red" if result.violations else None)
+            for violation in result.violations[:_TOLD_AT_ONCE]:
+                console.print(f"    {violation}", highlight=False, markup=False)
+            report.write(_BUILD / "chaos.json", found, drills)  # what an interrupted series has found is not lost
+        if times := _number("DRILLS", 5, least=0):
+            console.print(f"{times} drills of each kind of recovery")
+            drills = drill(times)
     finally:
         found.sort(key=lambda result: result.seed)
-        report.show(console, found)
-        report.write(_BUILD / "chaos.json", found)
+        report.show(console, found, drills)
+        report.write(_BUILD / "chaos.json", found, drills)
     return int(any(result.violations for result in found) or len(found) < runs)
 
 
@@ -45,10 +55,10 @@ def _show_plan(console: Console, seed: int, purchases: int) -> None:
         console.print(f"after {blow.after} purchases: {blow}", highlight=False)
 
 
-def _number(name: str, default: int) -> int:
+def _number(name: str, default: int, least: int = 1) -> int:
     text = os.environ.get(name) or str(default)
-    if not text.isdecimal() or int(text) < 1:
-        sys.exit(f"{name} must be a whole number from 1 on, not {text!r}")
+    if not text.isdecimal() or int(text) < least:
+        sys.exit(f"{name} must be a whole number from {least} on, not {text!r}")
     return int(text)
 
 

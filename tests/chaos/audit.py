@@ -20,6 +20,7 @@ from support import accounts
 
 from paywindow import ids
 from paywindow.actors.event_walk import WANTED
+from paywindow.dead_letters import DeadLetters
 from paywindow.models import database
 
 CLIENT = "dev"
@@ -33,6 +34,9 @@ class Violation:
     invariant: str
     subject: str
     detail: str
+
+    def __str__(self) -> str:
+        return f"{self.invariant}: {self.subject}: {self.detail}"
 
 
 @dataclass
@@ -193,6 +197,12 @@ def comparison_agrees(evidence: Evidence) -> Iterator[tuple[str, str]]:
         yield f"{row['code']} {row['subject']}", f"here {row['ours']}, at Stripe {row['theirs']}"
 
 
+def no_dead_letters(evidence: Evidence) -> Iterator[tuple[str, str]]:
+    """Nothing fails for good once faults are over: what did meanwhile was run again, and succeeded."""
+    for letter in DeadLetters(evidence.ground.queues).all():
+        yield letter.id, f"{letter.actor} {letter.arguments}: {letter.error}"
+
+
 def no_process_leaked(evidence: Evidence) -> Iterator[tuple[str, str]]:
     """Every process that this installation has started belongs to one that should run."""
     for stray in evidence.ground.strays():
@@ -213,6 +223,7 @@ CHECKS: dict[str, Check] = {
         receipts_gapless,
         receipts_present,
         comparison_agrees,
+        no_dead_letters,
         no_process_leaked,
     )
 }
@@ -235,7 +246,7 @@ def _product_audit(ground: Ground) -> list[Violation]:
     """What ``paywindow doctor --audit`` finds, as an operator would run it."""
     if not _has_auditor():
         return []
-    command = [sys.executable, "-m", "paywindow.cli", "doctor", "--audit", "--json"]
+    command = [sys.executable, "-m", "paywindow.cli", "doctor", "--audit", "--at-rest", "--json"]
     run = subprocess.run(command, env=ground.shop.stack.environment, capture_output=True, text=True, check=False)
     try:
         report: Any = json.loads(run.stdout)

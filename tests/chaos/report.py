@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from chaos.faults.registry import faults
+from chaos.recovery import Times
 from chaos.runner import Result
 from rich.console import Console
 from rich.table import Table
@@ -25,25 +26,25 @@ def line(result: Result) -> str:
     )
 
 
-def show(console: Console, results: Sequence[Result]) -> None:
+def show(console: Console, results: Sequence[Result], drills: Times) -> None:
     """Print the totals, the faults by kind, the recovery times, and what must not have happened."""
     table = Table(title="Chaos", title_justify="left", show_header=False)
     for name, value in _totals(results).items():
         table.add_row(name, f"{value:,}")
     console.print(table)
     console.print(_faults_table(results))
-    console.print(_recovery_table(results))
+    console.print(_recovery_table({**_recovery(results), **drills}))
     for result in results:
         if result.violations:
             _tell(console, result)
 
 
-def write(path: Path, results: Sequence[Result]) -> None:
+def write(path: Path, results: Sequence[Result], drills: Times) -> None:
     """Write everything: the totals, and each run with its blows, violations and times."""
     document = {
         "totals": _totals(results),
         "faults": dict(_struck(results)),
-        "recoverySeconds": {name: _percentiles(values) for name, values in _recovery(results).items()},
+        "recoverySeconds": {name: _percentiles(values) for name, values in {**_recovery(results), **drills}.items()},
         "runs": [
             asdict(result)
             | {"struck": [{"at": each.at, "fault": str(each.blow), "hit": each.hit} for each in result.struck]}
@@ -84,8 +85,8 @@ def _faults_table(results: Sequence[Result]) -> Table:
     return table
 
 
-def _recovery(results: Sequence[Result]) -> dict[str, list[float]]:
-    times: dict[str, list[float]] = defaultdict(list)
+def _recovery(results: Sequence[Result]) -> Times:
+    times: Times = defaultdict(list)
     for result in results:
         for name, values in result.recovery.items():
             times[name] += values
@@ -100,13 +101,13 @@ def _percentiles(values: Sequence[float]) -> dict[str, float]:
     return {"times": len(ordered), **at, "max": ordered[-1]}
 
 
-def _recovery_table(results: Sequence[Result]) -> Table:
+def _recovery_table(times: Times) -> Table:
     title = f"Seconds from the blow to the next settlement (p99 should be below {RECOVERY_AIM_SECONDS:g})"
     table = Table(title=title, title_justify="left")
     table.add_column("after")
     for name in ("times", "p50", "p99", "max"):
         table.add_column(name, justify="right")
-    for name, values in _recovery(results).items():
+    for name, values in times.items():
         table.add_row(name, *(f"{value:g}" for value in _percentiles(values).values()))
     return table
 
@@ -118,6 +119,6 @@ def _tell(console: Console, result: Result) -> None:
             f"  {struck.at:>6.1f} s  {struck.blow}{'' if struck.hit else ' (found nothing to strike)'}", markup=False
         )
     for violation in result.violations:
-        console.print(f"{violation.invariant}: {violation.subject}: {violation.detail}", markup=False, style="red")
+        console.print(str(violation), markup=False, style="red")
     again = f"make chaos SEED={result.seed} RUNS=1 PURCHASES={result.purchases}"
     console.print(f"again: {again}   logs: build/chaos/seed-{result.seed}", markup=False)

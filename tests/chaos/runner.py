@@ -50,13 +50,15 @@ def play(ground: Ground, run: Run) -> Result:
         watch.lap("storm")
         ground.lift()
         watch.lap("lifting")
-        Settling(ground, crowd).settle()
+        settling = Settling(ground, crowd)
+        settling.settle()
         result.settled = True
         watch.lap("settling")
         attempts = ground.shop.stripe.webhooks()["attempts"]
         result.recovery = ground.recovery.stop(attempts)
         result.violations += audit(ground, market)
         _count(result, ground, attempts)
+        result.counts["dead letters run again"] = len(settling.run_again)
     except NeverSettles as error:
         result.violations.append(Violation("settles", f"seed {run.seed}", str(error)))
     except Exception:
@@ -64,6 +66,7 @@ def play(ground: Ground, run: Run) -> Result:
     finally:
         crowd.stop()
         ground.recovery.abandon()
+        ground.shop.thaw("scheduler")
     watch.lap("audit")
     result.struck = sorted(storm.struck, key=lambda each: each.at)
     result.violations += [Violation("harness", f"seed {run.seed}", text) for text in (*crowd.broken, *storm.broken)]

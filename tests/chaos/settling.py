@@ -1,6 +1,7 @@
 """After the storm: everything answers again, and time passes until nothing is left to do.
 
-Nobody is helped: the same workers, sweeps and scheduler as ever find what was left lying. Only time is sped up. Business
+Nobody is helped: the same workers, sweeps and scheduler as ever find what was left lying, and operators run again what was
+given up for good, when nothing else is left. Only time is sped up. Business
 time jumps to the next moment at which something is due whenever nothing else is going on, and the scheduler's ticks,
 which Redis counts by real time, come as soon as it looks again. Events that were dropped stay dropped: the walk along Stripe's
 list and the daily comparison have to find out.
@@ -14,6 +15,7 @@ from typing import Any
 from chaos.crowd import Crowd
 from chaos.ground import Ground
 
+from paywindow.dead_letters import DeadLetters
 from paywindow.messages import Queue
 
 #: What is not over, when it is due (null: when somebody else has done something), and the sweep that finds it.
@@ -68,6 +70,8 @@ class Settling:
         self._ground = ground
         self._crowd = crowd
         self._quiet = 0
+        #: Dead letters that operators had run again.
+        self.run_again: set[str] = set()
         self._seen: Any = None
         self._changed = time.monotonic()
 
@@ -77,11 +81,24 @@ class Settling:
         Raises :class:`NeverSettles` with what is left.
         """
         self._until_nothing_is_left()
+        self._operators_look()
+        self._until_nothing_is_left()
         self._ground.clock.jump(timedelta(days=1, minutes=3))
         began = self._ground.clock.now() - timedelta(minutes=1)
         while not self._ground.books.value(_COMPARED, began):
             self._look([Left("the daily comparison", sweep="reconciliation")])
         self._until_nothing_is_left()
+        self._hold_still()
+
+    def _hold_still(self) -> None:
+        """Stop the scheduler, so that nothing begins while the auditor looks; some sweep is always about to."""
+        self._ground.shop.freeze("scheduler")
+        while self._queued(*Queue) or self._left():
+            if not self._queued(*Queue):
+                self._ground.shop.thaw("scheduler")
+                self._until_nothing_is_left()
+                self._ground.shop.freeze("scheduler")
+            time.sleep(_LOOK_SECONDS)
 
     def _until_nothing_is_left(self) -> None:
         while left := self._left():
@@ -100,10 +117,20 @@ class Settling:
     def _let_time_pass(self, left: list[Left]) -> None:
         if any(each.due is None for each in left):
             self._ground.finish_at_stripe()
+        if all(each.due is None for each in left):
+            self._operators_look()
         due = [each.due for each in left if each.due is not None]
         ahead = max(min(due) - self._ground.clock.now(), timedelta()) + _A_LITTLE if due else _A_WHILE
         self._ground.clock.jump(ahead)
         self._tick({each.sweep for each in left if each.sweep is not None})
+
+    def _operators_look(self) -> None:
+        """Nothing more happens by itself: what was given up is run again, once, as the runbook says."""
+        letters = DeadLetters(self._ground.queues)
+        for letter in list(letters.all()):
+            if letter.id not in self.run_again:
+                self.run_again.add(letter.id)
+                letters.run_again(letter)
 
     def _left(self) -> list[Left]:
         left = [Left(**row) for row in self._ground.books.rows(_UNFINISHED)]
@@ -119,17 +146,15 @@ class Settling:
         walked = self._ground.books.value(_WALKED)
         return not newest or (walked is not None and walked.timestamp() > newest[0]["created"])
 
-    def _queued(self) -> int:
+    def _queued(self, *queues: Queue) -> int:
         """How many messages wait, are delayed, or are being worked on, also by workers that are dead.
 
-        Not counted: sweeps, of which there is always one, and what was given up, whose rows say what is left to do.
+        Not counted: sweeps, unless asked for, of which there is always one; and what was given up.
         """
-        queues = [
-            f"dramatiq:{queue.value}{kind}.msgs" for queue in Queue if queue is not Queue.SWEEPS for kind in ("", ".DQ")
-        ]
         pipeline = self._ground.queues.pipeline(transaction=False)
-        for queue in queues:
-            pipeline.hlen(queue)
+        for queue in queues or set(Queue) - {Queue.SWEEPS}:
+            for kind in ("", ".DQ"):
+                pipeline.hlen(f"dramatiq:{queue.value}{kind}.msgs")
         return sum(pipeline.execute())
 
     def _tick(self, sweeps: set[str]) -> None:

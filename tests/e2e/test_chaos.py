@@ -1,4 +1,4 @@
-"""A few seeds of the chaos suite, small: all kinds of faults, real processes, nothing lost. ``make chaos`` runs more."""
+"""A few small runs of the chaos suite: all kinds of faults, real processes, nothing lost. ``make chaos`` makes more of them."""
 
 from collections.abc import Iterator
 
