@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from chaos.market import Steps
 
 _LOOK_SECONDS = 0.03
+#: Another purchase begins after this time, however many wait: a fault may hold all of them back.
+_IMPATIENCE_SECONDS = 0.4
 
 
 @dataclass(eq=False)
@@ -34,6 +36,7 @@ class Crowd:
         self._changing = threading.Lock()
         self._runnable: queue.Queue[_Story | None] = queue.Queue(1)
         self._stopping = threading.Event()
+        self._last_begun = 0.0
         self.begun = 0
         self.broken: list[str] = []
         self._workers = [threading.Thread(target=self._work, daemon=True) for _ in range(threads)]
@@ -76,12 +79,23 @@ class Crowd:
                 self._running += woken
             for story in woken:
                 self._runnable.put(story)
-            while self._fresh and not self._runnable.full():
+            if self._fresh and self._has_room():
                 with self._changing:
                     story = self._fresh.popleft()
                     self._running.append(story)
+                self._last_begun = time.monotonic()
                 self._runnable.put(story)
-            time.sleep(_LOOK_SECONDS)
+            else:
+                time.sleep(_LOOK_SECONDS)
+
+    def _has_room(self) -> bool:
+        """Whether another purchase may begin: as many as there are clients go on well at once, or it has been a while.
+
+        Otherwise all would have begun, and all faults have fallen, before the first of them is settled.
+        """
+        with self._changing:
+            under_way = len(self._running) + len(self._waiting)
+        return under_way < len(self._workers) or time.monotonic() - self._last_begun > _IMPATIENCE_SECONDS
 
     def _work(self) -> None:
         while (story := self._runnable.get()) is not None:

@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import shutil
 import signal
+import sys
 import tempfile
 import traceback
 from collections.abc import Iterator, Sequence
@@ -40,10 +41,12 @@ def results(seeds: Sequence[int], purchases: int, jobs: int, evidence: Path) -> 
         todo.put(None)
     try:
         yield from _collected(done, workers)
+    except BaseException:  # somebody does not want the rest
+        for worker in workers:
+            worker.terminate()
+        raise
     finally:
         for worker in workers:
-            if worker.is_alive():
-                worker.terminate()
             worker.join()
 
 
@@ -59,12 +62,17 @@ def _collected(done: _Results, workers: Sequence[BaseProcess]) -> Iterator[Resul
 
 def _work(todo: _Seeds, done: _Results, purchases: int, evidence: Path) -> None:
     die_with_parent(signal.SIGTERM)
-    # As an error, so that everything that was started is stopped on the way out.
-    signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(SystemExit(1)))
+    signal.signal(signal.SIGTERM, _leave)
     seed = todo.get()
     while seed is not None:
         seed = _work_on_one_installation(seed, todo, done, purchases, evidence)
     done.put(None)
+
+
+def _leave(signum: int, frame: object) -> None:
+    """As an error, so that everything that was started is stopped on the way out."""
+    del signum, frame
+    sys.exit(1)
 
 
 def _work_on_one_installation(

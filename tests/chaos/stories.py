@@ -122,6 +122,7 @@ def paid(purchase: Purchase) -> Steps[None]:
     """Bought and paid."""
     if (yield from purchase.open()):
         purchase.pay()
+        yield purchase.told()
 
 
 def declined_then_paid(purchase: Purchase) -> Steps[None]:
@@ -131,6 +132,7 @@ def declined_then_paid(purchase: Purchase) -> Steps[None]:
         if purchase.plan.turns[0] < 0.5:
             yield purchase.told("payment.failed")
         purchase.pay()
+        yield purchase.told()
 
 
 def retried(purchase: Purchase) -> Steps[None]:
@@ -140,12 +142,12 @@ def retried(purchase: Purchase) -> Steps[None]:
         yield purchase.told("payment.failed")
         yield from purchase.command("/payments/retry/{id}", "retry")
         purchase.pay()
+        yield purchase.told()
 
 
 def abandoned(purchase: Purchase) -> Steps[None]:
-    """Nobody ever pays: the window closes, and the marketplace learns that it may sell again."""
-    if (yield from purchase.open()):
-        yield purchase.told()
+    """Nobody ever pays; the window will close by itself."""
+    yield from purchase.open()
 
 
 def canceled(purchase: Purchase) -> Steps[None]:
