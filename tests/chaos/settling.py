@@ -18,7 +18,8 @@ from chaos.ground import Ground
 from paywindow.dead_letters import DeadLetters
 from paywindow.messages import Queue
 
-#: What is not over, when it is due (null: when somebody else has done something), and the sweep that finds it.
+#: What is not over, when it is due (null: when somebody else has done something), and the sweep that finds it. The share of a
+#: seller who cannot have it yet counts as over until it is to be looked at again.
 _UNFINISHED = """
 SELECT 'follow-up ' || actor AS what, next_send_at AS due, 'outbox' AS sweep FROM outbox
 UNION ALL SELECT 'event ' || type || ': ' || coalesce(last_error, ''), next_try_at, 'inbox' FROM stripe_events
@@ -34,8 +35,8 @@ UNION ALL SELECT 'delivery: ' || coalesce(last_error, ''), next_try_at, 'notific
     WHERE next_try_at IS NOT NULL
 UNION ALL SELECT 'figures of a payment', figures_due_at, 'sellers' FROM transactions WHERE figures_due_at IS NOT NULL
 UNION ALL SELECT 'share of a seller', share_due_at, 'sellers' FROM transactions
-    JOIN payment_sessions AS s ON s.id = session_id JOIN connected_accounts AS a ON a.maker_id = s.maker_id
-    WHERE share_due_at IS NOT NULL AND a.transfers_capability = 'active'
+    JOIN payment_sessions AS s ON s.id = session_id LEFT JOIN connected_accounts AS a ON a.maker_id = s.maker_id
+    WHERE share_due_at IS NOT NULL AND (a.transfers_capability = 'active' OR share_due_at <= %s)
 UNION ALL SELECT 'file of a receipt', NULL, NULL FROM receipts WHERE stored_at IS NULL
 """
 _WALKED = "SELECT max(walked_until) AS until FROM event_walks"
@@ -46,6 +47,8 @@ _PATIENCE_SECONDS = 120.0
 #: The first looks leave prompt work its time; then what is due is hurried along.
 _QUIET_LOOKS = 3
 _A_LITTLE = timedelta(seconds=5)
+#: Nothing may fall due while the auditor looks.
+_AUDIT_TAKES = timedelta(minutes=1)
 #: Longer than events are left to come as webhooks, before Stripe's list is read for them.
 _A_WHILE = timedelta(seconds=65)
 
@@ -133,7 +136,8 @@ class Settling:
                 letters.run_again(letter)
 
     def _left(self) -> list[Left]:
-        left = [Left(**row) for row in self._ground.books.rows(_UNFINISHED)]
+        soon = self._ground.clock.now() + _AUDIT_TAKES
+        left = [Left(**row) for row in self._ground.books.rows(_UNFINISHED, soon)]
         left += [Left(name) for name in self._crowd.unfinished()]
         if not left and self._queued():
             left = [Left("messages in Redis")]

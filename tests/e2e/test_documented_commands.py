@@ -22,6 +22,9 @@ RUN: dict[str, set[int]] = {
     "paywindow migrate": {0},
     "paywindow doctor": {0, 1},
     "paywindow doctor --json | jq '.findings[] | select(.level == \"fail\")'": {0},
+    "paywindow doctor --audit": {0, 1},
+    "paywindow doctor --audit --json": {0, 1},
+    "paywindow doctor --audit --at-rest": {0, 1},
     "paywindow backlog": {0, 1},
     "paywindow backlog --limit 100 shares-refused": {0, 1},
     "paywindow backfill": {0},
@@ -69,6 +72,7 @@ MAKE: dict[str, str] = {
     "demo": "test_commands.py runs what it runs",
     "run": "test_commands.py runs what it runs",
     "test": "is running now",
+    "chaos": "test_chaos.py runs what it runs",
     "lint": "runs beside the tests in .ci/run",
     "lock": "resolves all packages anew",
 }
