@@ -10,6 +10,7 @@ from paywindow.actors.registry import actor
 from paywindow.actors.runtime import runtime
 from paywindow.models import operations, outbox
 from paywindow.models.database import transaction
+from paywindow.models.reading import read_one
 from paywindow.models.snapshots import snapshot
 from paywindow.models.tables import Operation, PaymentSession
 
@@ -19,7 +20,7 @@ def publish_session(session_id: str, outbox_id: int | None = None) -> None:
     """Write the session's snapshot, or a short note that there is no such session."""
     identifier = uuid.UUID(session_id)
     with transaction():
-        session = PaymentSession.get_or_none(PaymentSession.id == identifier)
+        session = read_one(PaymentSession, "WHERE id = %s", identifier)
         found = None if session is None else snapshot(session, runtime().settings)
     if found is None:
         runtime().publisher.unknown_session(identifier)

@@ -15,6 +15,7 @@ from paywindow import logs, metrics
 from paywindow.errors import Problem, Transient
 from paywindow.models import notifications, outbox
 from paywindow.models.database import after_commit, database
+from paywindow.models.reading import read_one
 from paywindow.models.tables import PaymentSession, Transition
 from paywindow.states import Answer, Event, Kind, Status, answer, releases
 
@@ -45,13 +46,12 @@ def lock_auction(auction_id: uuid.UUID) -> None:
 
 def lock_session(session_id: uuid.UUID) -> PaymentSession | None:
     """Read a session with its auction's lock and its own row lock held, or ``None`` when there is none."""
-    row = PaymentSession.select(PaymentSession.auction_id).where(PaymentSession.id == session_id).get_or_none()
+    row = read_one(PaymentSession, "WHERE id = %s", session_id)
     if row is None:
         return None
     logs.bind(session_id=session_id)
     lock_auction(row.auction_id)
-    session: PaymentSession = PaymentSession.select().where(PaymentSession.id == session_id).for_update().get()
-    return session
+    return read_one(PaymentSession, "WHERE id = %s FOR UPDATE", session_id)
 
 
 def unreleased_of(auction_id: uuid.UUID) -> PaymentSession | None:

@@ -12,7 +12,7 @@ from peewee import SQL
 
 from paywindow import jsons, messages
 from paywindow.models.claims import claim_due
-from paywindow.models.database import send_after_commit
+from paywindow.models.database import database, send_after_commit
 from paywindow.models.tables import Outbox
 
 FIRST_WAIT = timedelta(seconds=15)
@@ -28,7 +28,7 @@ def follow_up(actor: str, at: datetime, **arguments: Any) -> None:
 def done(outbox_id: int | None) -> None:
     """The follow-up happened: forget it with the current transaction. ``None``: it was asked for without an outbox row."""
     if outbox_id is not None:
-        Outbox.delete().where(Outbox.id == outbox_id).execute()
+        database.execute_sql("DELETE FROM outbox WHERE id = %s", (outbox_id,))
 
 
 def claim_overdue(at: datetime, limit: int) -> int:

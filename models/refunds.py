@@ -8,6 +8,7 @@ from peewee import fn
 
 from paywindow import jsons
 from paywindow.checkout import moment
+from paywindow.models.reading import read_all
 from paywindow.models.tables import PaymentSession, Refund, Transaction
 
 #: A refund only ever moves up: an event that says less than what is known is an old one. A success may still fail, up to
@@ -65,8 +66,8 @@ def left(paid: Transaction) -> int:
 
 def of_session(session: PaymentSession) -> list[Refund]:
     """All refunds of a session's payments, oldest first."""
-    query = Refund.select().join(Transaction).where(Transaction.session == session.id)
-    return list(query.order_by(Refund.created_at, Refund.id))
+    paid = "SELECT id FROM transactions WHERE session_id = %s"
+    return read_all(Refund, f"WHERE transaction_id IN ({paid}) ORDER BY created_at, id", session.id)
 
 
 def unsettled(session: PaymentSession) -> list[Transaction]:

@@ -6,20 +6,27 @@ from typing import Any
 from paywindow import jsons
 from paywindow.clock import isoformat
 from paywindow.models import disputes, refunds, retries, shares
+from paywindow.models.reading import read_all, read_one
 from paywindow.models.tables import CheckoutAttempt, PaymentSession, Receipt, Refund, Transaction
 from paywindow.money import Money
 from paywindow.published import Snapshot
 from paywindow.settings import Settings
 from paywindow.states import PAYABLE, Status
 
+_NO_DOCUMENTS: dict[str, list[Receipt]] = {"receipt": [], "credit_note": [], "statement": []}
+
 
 def snapshot(session: PaymentSession, settings: Settings) -> Snapshot:
     """The snapshot of a session at the version of its row; reads attempts, transactions and receipt."""
-    history = _attempts(session)
-    transaction = _transaction_of(session)
-    given_back = [public_refund(row) for row in refunds.of_session(session)]
-    documents = _documents(session)
-    url = page_url(session)
+    attempts = read_all(CheckoutAttempt, "WHERE session_id = %s ORDER BY number", session.id)
+    payments = read_all(Transaction, "WHERE session_id = %s ORDER BY settled_at IS NULL, created_at", session.id)
+    history = _history(attempts, [row for row in payments if row.status == "failed"])
+    # The settled one; else, for a held payment, the money that waits for a decision.
+    transaction = next((row for row in payments if row.status != "failed"), None)
+    # Only what was paid can be given back, and is written about.
+    given_back = [public_refund(row) for row in refunds.of_session(session)] if payments else []
+    documents = _documents(session) if payments else _NO_DOCUMENTS
+    url = _open_url(session, next((row for row in attempts if row.number == session.attempt_number), None))
     closes = int(session.expires_at.timestamp() * 1000) if has_deadline(session) else 0
 
     def face(*, fees: bool, closing: bool) -> str:
@@ -49,18 +56,18 @@ def snapshot(session: PaymentSession, settings: Settings) -> Snapshot:
 
 def page_url(session: PaymentSession) -> str | None:
     """The Checkout page on which the session can be paid now, if there is one."""
+    return _open_url(session, current_attempt(session))
+
+
+def _open_url(session: PaymentSession, attempt: CheckoutAttempt | None) -> str | None:
     if session.status not in PAYABLE or session.hold_reason:
         return None
-    attempt = current_attempt(session)
     return attempt.url if attempt is not None and attempt.status == "open" else None
 
 
 def current_attempt(session: PaymentSession) -> CheckoutAttempt | None:
     """The attempt that the session counts on."""
-    found: CheckoutAttempt | None = CheckoutAttempt.get_or_none(
-        CheckoutAttempt.session == session.id, CheckoutAttempt.number == session.attempt_number
-    )
-    return found
+    return read_one(CheckoutAttempt, "WHERE session_id = %s AND number = %s", session.id, session.attempt_number)
 
 
 def public_session(session: PaymentSession, url: str | None, *, closing: bool = False) -> dict[str, Any]:
@@ -113,14 +120,10 @@ def _retry(session: PaymentSession, settings: Settings, *, closing: bool) -> dic
     }
 
 
-def _attempts(session: PaymentSession) -> list[dict[str, Any]]:
+def _history(attempts: list[CheckoutAttempt], failed: list[Transaction]) -> list[dict[str, Any]]:
     """Every attempt with its times and its declines: what the buyer tried, and what came of it."""
     declines: dict[Any, list[dict[str, Any]]] = {}
-    for row in (
-        Transaction.select()
-        .where(Transaction.session == session.id, Transaction.status == "failed")
-        .order_by(Transaction.created_at)
-    ):
+    for row in failed:
         code = row.decline_code or row.failure_code
         declined = {"at": isoformat(row.created_at), "code": code, "message": row.failure_reason}
         declines.setdefault(row.attempt_id, []).append(declined)
@@ -133,26 +136,13 @@ def _attempts(session: PaymentSession) -> list[dict[str, Any]]:
             "closedAt": _when(attempt.closed_at),
             "declines": declines.get(attempt.id, []),
         }
-        for attempt in CheckoutAttempt.select()
-        .where(CheckoutAttempt.session == session.id)
-        .order_by(CheckoutAttempt.number)
+        for attempt in attempts
     ]
 
 
 def has_deadline(session: PaymentSession) -> bool:
     """Whether the session's window is open, so that its end is worth showing."""
     return session.status in PAYABLE and session.released_at is None and session.hold_reason is None
-
-
-def _transaction_of(session: PaymentSession) -> Transaction | None:
-    # The settled one; else, for a held payment, the money that waits for a decision.
-    found: Transaction | None = (
-        Transaction.select()
-        .where(Transaction.session == session.id, Transaction.status != "failed")
-        .order_by(Transaction.settled_at.is_null(), Transaction.created_at)
-        .first()
-    )
-    return found
 
 
 def _transaction(row: Transaction | None, session: PaymentSession, *, fees: bool) -> dict[str, Any] | None:
@@ -203,8 +193,8 @@ def _refused(row: Transaction) -> str | None:
 
 def _documents(session: PaymentSession) -> dict[str, list[Receipt]]:
     """The session's receipt, credit notes and statement, by kind."""
-    found: dict[str, list[Receipt]] = {"receipt": [], "credit_note": [], "statement": []}
-    for row in Receipt.select().where(Receipt.session == session.id).order_by(Receipt.issued_at):
+    found: dict[str, list[Receipt]] = {kind: [] for kind in _NO_DOCUMENTS}
+    for row in read_all(Receipt, "WHERE session_id = %s ORDER BY issued_at", session.id):
         found[row.kind].append(row)
     return found
 
