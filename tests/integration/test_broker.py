@@ -4,9 +4,9 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import dramatiq
 import pytest
 from dramatiq import Message, Worker
+from support.jobs import declare, workers
 
 from paywindow.broker import MAX_RETRIES, Broker, make_broker
 from paywindow.embedded import EmbeddedRedis
@@ -25,21 +25,8 @@ def broker(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Broker]:
 @pytest.fixture
 def work(broker: Broker) -> Iterator[Callable[[], Worker]]:
     """Start a worker in this process; stopped after the test."""
-    workers = []
-
-    def start() -> Worker:
-        worker = Worker(broker, worker_timeout=25, worker_threads=2)
-        worker.start()
-        workers.append(worker)
-        return worker
-
-    yield start
-    for worker in workers:
-        worker.stop()
-
-
-def declare(broker: Broker, function: Callable[..., Any]) -> Any:
-    return dramatiq.Actor(function, broker=broker, actor_name="job", queue_name="jobs", priority=0, options={})
+    with workers(broker) as start:
+        yield start
 
 
 def dead(broker: Broker) -> int:

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
 
-import dramatiq
 import pytest
 from dramatiq import Worker
+from support.jobs import declare
 
 from paywindow.broker import Broker, make_broker
 
@@ -25,7 +25,7 @@ class Office:
             if number < stuck:
                 self.gate.wait()
 
-        self.job = dramatiq.Actor(job, broker=self.broker, actor_name="job", queue_name="jobs", priority=0, options={})
+        self.job = declare(self.broker, job)
         self.worker = Worker(self.broker, worker_threads=1, worker_timeout=100)
 
     def acknowledging(self) -> int:
@@ -106,7 +106,7 @@ def test_the_message_that_a_stopping_worker_is_busy_with_is_not_taken_for_a_dead
 
 def test_what_was_fetched_as_the_worker_was_told_to_end_goes_back(redis_url: str) -> None:
     broker: Broker = make_broker(redis_url)
-    job = dramatiq.Actor(lambda: None, broker=broker, actor_name="job", queue_name="jobs", priority=0, options={})
+    job = declare(broker, lambda: None)
     job.send()
     job.send()
     consumer = broker.consume("jobs", prefetch=5, timeout=10)

@@ -4,11 +4,11 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import dramatiq
 import pytest
 import redis
 from dramatiq import Message, Worker
 from dramatiq.errors import ConnectionClosed
+from support.jobs import declare, workers
 
 from paywindow import messages
 from paywindow.broker import Broker, make_broker
@@ -27,23 +27,10 @@ def broker(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Broker]:
     made.close()
 
 
-def declare(broker: Broker, function: Callable[..., Any]) -> Any:
-    return dramatiq.Actor(function, broker=broker, actor_name="job", queue_name="jobs", priority=0, options={})
-
-
 @pytest.fixture
 def work(broker: Broker) -> Iterator[Callable[[], Worker]]:
-    workers = []
-
-    def start() -> Worker:
-        worker = Worker(broker, worker_timeout=25, worker_threads=2)
-        worker.start()
-        workers.append(worker)
-        return worker
-
-    yield start
-    for worker in workers:
-        worker.stop()
+    with workers(broker) as start:
+        yield start
 
 
 def until(condition: Callable[[], Any]) -> None:

@@ -5,9 +5,9 @@ import uuid
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-import dramatiq
 import pytest
 from dramatiq import Message, Worker
+from support.jobs import declare
 
 from paywindow import jsons
 from paywindow.actors import registry, runtime
@@ -128,7 +128,7 @@ def test_other_messages_are_not_told_of(shop: Shop, broker: Broker) -> None:
         failed.set()
         raise StripeUnavailable("away")
 
-    dramatiq.Actor(job, broker=broker, actor_name="job", queue_name="jobs", priority=0, options={}).send()
+    declare(broker, job).send()
     assert failed.wait(30)
     broker.join("jobs")
 

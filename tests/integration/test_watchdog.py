@@ -4,9 +4,9 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-import dramatiq
 import pytest
 from dramatiq import Worker
+from support.jobs import declare
 
 from paywindow.actors import watchdog
 from paywindow.actors.watchdog import NothingLeftOpen, Watchdog
@@ -24,7 +24,7 @@ def ended(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
 
 def start(redis_url: str, middleware: Any, job: Callable[[], None]) -> "tuple[Worker, Any]":
     broker = make_broker(redis_url, middleware)
-    actor = dramatiq.Actor(job, broker=broker, actor_name="job", queue_name="jobs", priority=0, options={})
+    actor = declare(broker, job)
     worker = Worker(broker, worker_threads=1, worker_timeout=25)
     worker.start()
     return worker, actor
