@@ -42,10 +42,10 @@ class Fronts:
     redis: "redis.Redis"
     _started: ExitStack
 
-    def ours(self) -> Server:
-        """The product's front end, as an installation runs it."""
+    def ours(self, **settings: str) -> Server:
+        """The product's front end, as an installation runs it, but for ``settings``."""
         port = free_port()
-        return self._start(port, ["-m", "paywindow.cli", "front"], {"FRONT_PORT": str(port)})
+        return self._start(port, ["-m", "paywindow.cli", "front"], {"FRONT_PORT": str(port), **settings})
 
     def baseline(self, name: str) -> Server:
         """One of :mod:`benchmarks.baselines`."""

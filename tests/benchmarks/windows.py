@@ -52,35 +52,39 @@ class Windows:
 
     def __init__(self, bench: Bench, count: int, what: str):
         self._installation, self._progress = bench.installation, bench.progress
-        self._buyer = uuid.uuid4()
+        self.buyer = uuid.uuid4().hex
         self._task = self._progress.add_task(f"{what}: opening pages", total=count)
         self._what = what
-        self._pages = _open_pages(self._installation, count, lambda: self._progress.advance(self._task))
+        self.pages = _open_pages(self._installation, count, lambda: self._progress.advance(self._task))
 
     def load(self, deadlines: Sequence[datetime]) -> None:
         """Put the sessions into the tables, in one transaction, one for each page."""
-        pairs = list(zip(self._pages, deadlines, strict=True))
+        pairs = list(zip(self.pages, deadlines, strict=True))
         with self._installation.database as database, database.cursor() as cursor:
-            cursor.copy_expert(_COPY_SESSIONS, _text(_session(page, self._buyer, deadline) for page, deadline in pairs))
-            cursor.copy_expert(_COPY_ATTEMPTS, _text(_attempt(page) for page in self._pages))
+            cursor.copy_expert(_COPY_SESSIONS, _text(_session(page, self.buyer, deadline) for page, deadline in pairs))
+            cursor.copy_expert(_COPY_ATTEMPTS, _text(_attempt(page) for page in self.pages))
             cursor.execute("ANALYZE payment_sessions, checkout_attempts")
-        self._progress.reset(self._task, description=f"{self._what}: closing windows", total=len(self._pages))
+        self._progress.reset(self._task, description=f"{self._what}: closing windows", total=len(self.pages))
 
     def open(self) -> int:
         """How many are not closed yet."""
         ((count,),) = self._installation.query(
-            "SELECT count(*) FROM payment_sessions WHERE buyer_id = %s AND status = 'pending'", self._buyer.hex
+            "SELECT count(*) FROM payment_sessions WHERE buyer_id = %s AND status = 'pending'", self.buyer
         )
-        self._progress.update(self._task, completed=len(self._pages) - count)
+        self._progress.update(self._task, completed=len(self.pages) - count)
         return int(count)
+
+    def forget(self) -> None:
+        """No more to be seen of their progress."""
+        self._progress.remove_task(self._task)
 
     def wait(self) -> list[Closing]:
         """Wait until all are closed; the closings in the order in which they happened."""
         self._installation.wait(lambda: self.open() == 0, "the windows to be closed")
-        rows = self._installation.query(_CLOSINGS, self._buyer.hex)
-        if len(rows) != len(self._pages):
-            raise AssertionError(f"{len(self._pages) - len(rows)} windows ended otherwise than by their deadline")
-        self._progress.remove_task(self._task)
+        rows = self._installation.query(_CLOSINGS, self.buyer)
+        if len(rows) != len(self.pages):
+            raise AssertionError(f"{len(self.pages) - len(rows)} windows ended otherwise than by their deadline")
+        self.forget()
         return [Closing(*row) for row in rows]
 
 
@@ -139,7 +143,7 @@ WHERE buyer_id = %s AND event = 'window_closed' ORDER BY at
 """
 
 
-def _session(page: Page, buyer: uuid.UUID, deadline: datetime) -> tuple[object, ...]:
+def _session(page: Page, buyer: str, deadline: datetime) -> tuple[object, ...]:
     auction, created = uuid.uuid4(), deadline - timedelta(minutes=30)
     terms = (_AMOUNT, "USD", "refund", 30, "f", "pending", 1)
     return page.session_id, auction, buyer, *terms, deadline, deadline, created, created

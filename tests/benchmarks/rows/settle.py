@@ -1,0 +1,96 @@
+"""``settle``: settlements per second from a backlog of webhooks, follow-ups included, against their SQL alone."""
+
+import time
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+from benchmarks.harness import Aim, Bench, Figure, benchmark
+from benchmarks.replay import Script, overheard, replay
+from benchmarks.windows import Windows
+
+_PAYMENTS = 1_000
+_PROCESSES, _THREADS = 2, 8
+_AT_ONCE = 8
+_OTHERS = ("scheduler", "worker-sweeps", "worker-receipts")
+_WORKER = "worker-interactive"
+
+
+@benchmark("settle")
+def settle(bench: Bench) -> Iterator[Figure]:
+    """All webhooks of as many payments wait in Redis; two worker processes begin. Then psycopg2 says the same SQL."""
+    count = bench.sized(_PAYMENTS)
+    installation = bench.installation
+    for name in _OTHERS:
+        installation.stack.processes[name].stop()
+    try:
+        script, original = _overhear(bench)
+        ours = _settlements(bench, count)
+        purchases = _unpaid(bench, count, "settle, its SQL alone")
+        known = [dict(zip(original, theirs, strict=True)) for theirs in _ids(bench, purchases)]
+        url = installation.stack.environment["DATABASE_URL"]
+        alone = replay(url, script, known, processes=_PROCESSES, connections=_THREADS)
+        purchases.forget()
+    finally:
+        for name in _OTHERS:
+            installation.stack.start(name)
+    note = f"{count} payments, {_PROCESSES} processes; {len(script)} statements each"
+    yield Figure("settle", ours, "payments/s", alone, Aim("ratio", "at least", 0.5), note)
+
+
+def _unpaid(bench: Bench, count: int, what: str) -> Windows:
+    """Sessions whose pages are open and whose windows are not over."""
+    windows = Windows(bench, count, what)
+    windows.load([page.expires_at for page in windows.pages])
+    return windows
+
+
+def _overhear(bench: Bench) -> tuple[Script, list[str]]:
+    """The SQL of one payment, and the ids in it that belong to its session."""
+    one, found = _unpaid(bench, 1, "settle, one payment"), []
+    with overheard(bench.installation, found):
+        _pay(bench, one)
+        bench.installation.wait_until_idle()
+    (script,), (original,) = found, _ids(bench, one)
+    one.forget()
+    return script, original
+
+
+def _settlements(bench: Bench, count: int) -> float:
+    """Payments per second, from the first settlement to the last follow-up."""
+    installation, windows = bench.installation, _unpaid(bench, count, "settle")
+    stack, sandbox = installation.stack, installation.sandbox
+    stack.processes[_WORKER].stop()
+    sandbox.webhook_mode("paused")
+    _pay(bench, windows)
+    sandbox.webhook_mode("normal")
+    waiting = int(sandbox.call("POST", "/webhooks/flush")["sent"])  # type: ignore[call-overload]
+    installation.wait(lambda: installation.broker.hlen("dramatiq:events.msgs") >= waiting, "the webhooks to be taken")
+    for number in range(_PROCESSES):
+        stack.start(_WORKER, known_as=f"{_WORKER}{number or ''}")
+    installation.wait_until_idle()
+    ended = time.time()
+    (begun,) = installation.query(
+        "SELECT extract(epoch FROM min(at)) FROM transitions JOIN payment_sessions ON session_id = payment_sessions.id "
+        "WHERE buyer_id = %s AND to_status = 'completed'",
+        windows.buyer,
+    )
+    for number in range(1, _PROCESSES):
+        stack.processes.pop(f"{_WORKER}{number}").stop()
+    windows.forget()
+    return count / (ended - float(begun[0]))
+
+
+def _pay(bench: Bench, windows: Windows) -> None:
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        list(pool.map(lambda page: bench.installation.sandbox.pay(page.checkout_id), windows.pages))
+
+
+def _ids(bench: Bench, windows: Windows) -> list[list[str]]:
+    """Each session's ids as they may stand in SQL, in the same order for each."""
+    rows = bench.installation.query(
+        "SELECT s.id, s.auction_id, s.buyer_id, a.id, a.stripe_checkout_id FROM payment_sessions AS s "
+        "JOIN checkout_attempts AS a ON a.session_id = s.id WHERE s.buyer_id = %s",
+        windows.buyer,
+    )
+    return [[*(form for each in row[:4] for form in (each, uuid.UUID(each).hex)), row[4]] for row in rows]
