@@ -4,8 +4,10 @@ import time
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 from benchmarks.harness import Aim, Bench, Figure, benchmark
+from benchmarks.installation import Installation
 from benchmarks.replay import Script, overheard, replay
 from benchmarks.windows import Windows
 
@@ -14,7 +16,6 @@ from paywindow.messages import ACTORS, ROLES
 _PAYMENTS = 1_000
 _PROCESSES, _THREADS = 2, 8
 _AT_ONCE = 8
-_OTHERS = ("scheduler", "worker-sweeps", "worker-receipts")
 _WORKER = "worker-interactive"
 
 
@@ -23,21 +24,28 @@ def settle(bench: Bench) -> Iterator[Figure]:
     """All webhooks of as many payments wait in Redis; two worker processes begin. Then psycopg2 says the same SQL."""
     count = bench.sized(_PAYMENTS)
     installation = bench.installation
-    for name in _OTHERS:
-        installation.stack.processes.pop(name).stop()
-    try:
-        script, original = _overhear(bench)
+    with _stopped(installation, "worker-receipts"):
+        with _stopped(installation, "scheduler", "worker-sweeps"):
+            script, original = _overhear(bench)
         ours = _settlements(bench, count)
         purchases = _unpaid(bench, count, "settle, its SQL alone")
         known = [dict(zip(original, theirs, strict=True)) for theirs in _ids(bench, purchases)]
         url = installation.stack.environment["DATABASE_URL"]
         alone = replay(url, script, known, processes=_PROCESSES, connections=_THREADS)
         purchases.forget()
-    finally:
-        for name in _OTHERS:
-            installation.stack.start(name)
     note = f"{count} payments, {_PROCESSES} processes; {len(script)} statements each"
     yield Figure("settle", ours, "payments/s", alone, Aim("ratio", "at least", 0.5), note)
+
+
+@contextmanager
+def _stopped(installation: Installation, *names: str) -> Iterator[None]:
+    for name in names:
+        installation.stack.processes.pop(name).stop()
+    try:
+        yield
+    finally:
+        for name in names:
+            installation.stack.start(name)
 
 
 def _unpaid(bench: Bench, count: int, what: str) -> Windows:
@@ -52,6 +60,7 @@ def _overhear(bench: Bench) -> tuple[Script, list[str]]:
     one, found = _unpaid(bench, 1, "settle, one payment"), []
     with overheard(bench.installation, found):
         _pay(bench, one)
+        bench.installation.wait(lambda: one.open() == 0, "the payment to be settled")
         _wait_until_worked_off(bench)
     (script,), (original,) = found, _ids(bench, one)
     one.forget()
@@ -100,8 +109,10 @@ def _wait_until_worked_off(bench: Bench) -> None:
 
 
 def _pay(bench: Bench, windows: Windows) -> None:
+    """Pay on all pages, and have Stripe know its fees at once: that is an event, too."""
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         list(pool.map(lambda page: bench.installation.sandbox.pay(page.checkout_id), windows.pages))
+    bench.installation.sandbox.release_fees()
 
 
 def _ids(bench: Bench, windows: Windows) -> list[list[str]]:
