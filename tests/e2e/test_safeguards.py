@@ -143,6 +143,8 @@ def redis_is_wiped_before_a_receipt_is_numbered(ground: Ground) -> None:
     ground.until(
         lambda: ground.execute("SELECT 1 FROM outbox WHERE actor = 'receipts.issue'"), "the settlement to be committed"
     )
+    # It is sent after the commit: wiped before that, Redis would still get it.
+    ground.until(lambda: ground.redis.hlen(f"dramatiq:{Queue.RECEIPT_NUMBERS}.msgs"), "its message to be sent")
     ground.redis.flushall()
     ground.shop.thaw("worker-receipts")
 
