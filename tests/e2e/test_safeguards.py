@@ -105,7 +105,12 @@ class Ground:
 
     def violations(self) -> set[str]:
         """The invariants that are violated, now that nothing happens any more."""
-        return {found.invariant for found in auditor.audit(at_rest=True).violations}
+        self.shop.freeze("scheduler")  # some sweep is always about to begin
+        try:
+            self.until(lambda: self._queued() == 0, "the last sweeps to end")
+            return {found.invariant for found in auditor.audit(at_rest=True).violations}
+        finally:
+            self.shop.thaw("scheduler")
 
 
 @pytest.fixture(scope="module")
