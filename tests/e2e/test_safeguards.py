@@ -108,7 +108,8 @@ class Ground:
         self.shop.freeze("scheduler")  # some sweep is always about to begin
         try:
             self.until(lambda: self._queued() == 0, "the last sweeps to end")
-            return {found.invariant for found in auditor.audit(at_rest=True).violations}
+            # The audit is right about the scheduler: it is not heard.
+            return {found.invariant for found in auditor.audit(at_rest=True).violations} - {"processes_heard"}
         finally:
             self.shop.thaw("scheduler")
 
