@@ -9,7 +9,6 @@ import re
 import time
 from typing import Any
 
-import orjson
 from aiohttp import web
 
 from paywindow import clock, logs, messages, webhook_signature
@@ -57,10 +56,11 @@ def _verify(front: Front, request: web.Request, body: bytes) -> int:
 def _check_outline(body: bytes) -> str:
     """The event's id; what is not an event at all is refused. Raises ``invalid_event``."""
     try:
-        # Three times as fast as what keeps numbers exact: only names and ids are looked at here.
-        event = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        raise Problem("invalid_event", "The body must be one JSON document in UTF-8 (RFC 8259).") from None
+        # The workers' parser, though others are faster: what one of the two reads and the other does not would be confirmed
+        # and never handled, or refused for good.
+        event = bodies.parse(body)
+    except Problem as problem:
+        raise Problem("invalid_event", problem.detail) from None
     wrong = [name for name, right in _outline(event).items() if not right]
     if wrong:
         raise Problem("invalid_event", f"The body is not a Stripe event: {', '.join(wrong)}.")

@@ -44,6 +44,15 @@ async def test_an_event_is_queued_exactly_as_it_came(front: Any, workers: Any, s
     assert message.kwargs["received_at"].endswith("+00:00")
 
 
+@pytest.mark.parametrize("odd", [r'"half of a pair: \ud83d"', "1e400", "12345678901234567890123"])
+async def test_an_event_that_a_stricter_parser_would_refuse_is_taken(
+    front: Any, workers: Any, stripe_signature: Sign, odd: str
+) -> None:
+    body = json.dumps(event(note=0)).replace('"note": 0', f'"note": {odd}').encode()
+    assert (await front.post(PATH, data=body, headers=stripe_signature(body))).status == 200
+    assert (await workers.take("events.receive")).kwargs["body"].encode() == body
+
+
 async def test_an_event_of_an_unknown_type_is_taken_too(front: Any, workers: Any, stripe_signature: Sign) -> None:
     body = json.dumps(event(type="invented.yesterday")).encode()
     assert (await front.post(PATH, data=body, headers=stripe_signature(body))).status == 200
@@ -85,6 +94,9 @@ async def test_a_bad_old_or_future_signature_is_refused(front: Any, workers: Any
         b"[" * 50_000,
         b'{"id": NaN}',
         b'{"id": 1e99999999999999999999}',
+        # Events, but for a part that the workers' parser would stumble over
+        json.dumps(event(fee=0)).replace('"fee": 0', '"fee": -1E-99999999999999999999').encode(),
+        json.dumps(event(deep=0)).replace('"deep": 0', '"deep": ' + "[" * 5000 + "]" * 5000).encode(),
         json.dumps(event(object="charge")).encode(),
         json.dumps(event(id="ch_1")).encode(),
         json.dumps(event(id=17)).encode(),
