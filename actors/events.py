@@ -60,14 +60,20 @@ def _handle(find: Callable[[], StripeEvent]) -> None:
         try:
             known[question] = read_checkout(runtime().gateway.retrieve_checkout(question))
         except StripeUnavailable as error:
-            with transaction():
-                inbox.waits(find(), f"Stripe could not be asked: {error}", clock.now() + WAIT_FOR_STRIPE)
+            _no_answer(find, inbox.waits, f"Stripe could not be asked: {error}", clock.now() + WAIT_FOR_STRIPE)
             return
         except Permanent as refusal:
             # Asking again will not help, so it counts: the event is parked in the end, not asked about for ever.
-            with transaction():
-                inbox.failed(find(), f"{type(refusal).__name__}: {refusal}", clock.now())
+            _no_answer(find, inbox.failed, f"{type(refusal).__name__}: {refusal}", clock.now())
             return
+
+
+def _no_answer(find: Callable[[], StripeEvent], record: Callable[..., None], why: str, at: datetime) -> None:
+    """Record that Stripe did not say what was asked, unless the event was handled meanwhile, in another delivery."""
+    with transaction():
+        row = find()
+        if row.handled_at is None:
+            record(row, why, at)
 
 
 def _run(row: StripeEvent, known: dict[str, Checkout]) -> str | None:

@@ -13,6 +13,7 @@ import pytest
 
 from paywindow import clock, messages
 from paywindow.actors.runtime import runtime
+from paywindow.errors import Permanent, StripeUnavailable
 from paywindow.models import database as db
 from paywindow.models import inbox
 from paywindow.models.tables import CheckoutAttempt, Outbox, PaymentSession, Receipt, StripeEvent, Transaction
@@ -273,6 +274,31 @@ def test_an_event_that_needs_stripes_word_waits_for_the_end_of_an_outage(shop: S
     shop.sweep()
     assert row_of(shop, event).verdict == "applied"
     assert shop.session(session.id).status == "completed"
+
+
+@pytest.mark.parametrize("refusal", [StripeUnavailable("no answer"), Permanent("no such page")])
+def test_a_delivery_that_stripe_does_not_answer_leaves_the_event_handled_that_another_has_handled(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, refusal: Exception
+) -> None:
+    session = shop.open_session(window_minutes=5)
+    shop.pay(session)
+    event = shop.event("checkout.session.completed")
+    shop.pass_time(minutes=6)
+    gateway = runtime().gateway
+    ask = gateway.retrieve_checkout
+
+    def answer_the_other_one(checkout_id: str) -> Any:
+        monkeypatch.setattr(gateway, "retrieve_checkout", ask)
+        shop.run(messages.build("events.handle", event_id=event["id"]))
+        raise refusal
+
+    monkeypatch.setattr(gateway, "retrieve_checkout", answer_the_other_one)
+    shop.deliver_event(event)
+
+    shop.work()
+
+    row = row_of(shop, event)
+    assert (row.verdict, row.tries, row.last_error, row.next_try_at) == ("applied", 0, None, None)
 
 
 def test_an_event_that_waits_does_not_use_up_its_tries(shop: Shop) -> None:
