@@ -96,8 +96,9 @@ class Settling:
     def _hold_still(self) -> None:
         """Stop the scheduler, so that nothing begins while the auditor looks; some sweep is always about to."""
         self._ground.shop.freeze("scheduler")
-        while self._queued(*Queue) or self._left():
-            if not self._queued(*Queue):
+        while (queued := self._queued(*Queue)) or self._left():
+            self._complain([Left(f"{queued} messages in Redis")])
+            if not queued:
                 self._ground.shop.thaw("scheduler")
                 self._until_nothing_is_left()
                 self._ground.shop.freeze("scheduler")
