@@ -46,7 +46,7 @@ chaos: $(VENV)/ready packages ## Have real processes struck by faults while purc
 # Every hundred courses have a seed; a failure names it: make courses SEED=42 RUNS=100
 .PHONY: courses
 courses: $(VENV)/ready packages ## Try generated interleavings at length (RUNS=n, SEED=n), and say how many runs and steps it were
-	@RUNS=$(or $(RUNS),10000) SEED=$(or $(SEED),1) $(BIN)/python -m pytest --numprocesses 2 --quiet -rfEP --show-capture=stdout -k "at_length or under_random_kills" tests/integration tests/e2e $(ARGS)
+	@RUNS=$(or $(RUNS),10000) SEED=$(or $(SEED),1) $(BIN)/python -m pytest --numprocesses 2 --timeout 0 --quiet -rfEP --show-capture=stdout -k "at_length or under_random_kills" tests/integration tests/e2e $(ARGS)
 
 .PHONY: bench
 bench: $(VENV)/ready packages ## Measure against baselines: a table, and build/bench.json (ROWS=n shrinks, ONLY=name,name selects)
