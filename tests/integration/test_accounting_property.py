@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from dramatiq import Message
 from support.accounts import compare, lacks_funds
-from support.interruptions import CHUNK, START, Stage, Trap, at_length, lay, runs_to_a_seed, seeds
+from support.interruptions import A_FEW, CHUNK, START, Stage, Trap, at_length, lay, runs_to_a_seed, seeds
 
 from paywindow import ids, jsons, messages
 from paywindow.actors import reconcile
@@ -499,7 +499,7 @@ def take_course(course: Course, steps: list[tuple[Any, ...]], name: object) -> N
 
 
 def test_after_every_course_the_books_equal_stripes_ledger(course: Course) -> None:
-    for number in range(CHUNK):
+    for number in range(A_FEW):
         take_course(course, draw_course(number), number)
 
 

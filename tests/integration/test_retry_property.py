@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from dramatiq import Message
 from peewee import fn
-from support.interruptions import CHUNK, Stage, Trap, at_length, lay, runs_to_a_seed, seeds
+from support.interruptions import A_FEW, CHUNK, Stage, Trap, at_length, lay, runs_to_a_seed, seeds
 
 from paywindow import ids, jsons, messages
 from paywindow.models import database as db
@@ -462,7 +462,7 @@ def test_a_course_that_went_wrong_once_keeps_the_rules(course: Course, steps: li
 
 
 def test_every_course_of_a_failed_payment_keeps_the_rules(course: Course) -> None:
-    for number in range(CHUNK):
+    for number in range(A_FEW):
         take_course(course, *draw_course(number), number)
 
 

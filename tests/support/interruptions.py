@@ -27,6 +27,8 @@ from paywindow.sandbox.clock import Clock as SandboxClock
 START = datetime(2026, 1, 31, 10, 30, 0, 250_000, tzinfo=UTC)
 #: Runs to a seed of ``make courses``.
 CHUNK = 100
+#: Of these, how many are in every run of the tests.
+A_FEW = 40
 #: More messages than any course has follow from one another; beyond that they are going round in a circle.
 ENDLESS = 1000
 
