@@ -19,6 +19,7 @@ from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from paywindow.front.lost_connections import say_when_lost
+from paywindow.front.waiting import set_before
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +43,7 @@ class Guard:
         )
         say_when_lost(self._redis.connection_pool)
         self._task: asyncio.Task[None] | None = None
+        self._closed = asyncio.Event()
         self.answering = True
 
     def start(self) -> None:
@@ -49,16 +51,20 @@ class Guard:
         self._task = asyncio.create_task(self._watch(), name=f"guard-{self._name}")
 
     async def close(self) -> None:
-        """Stop asking."""
+        """Stop asking, after the answer that is awaited now."""
+        # Not cancelled: redis-py writes under `asyncio.wait_for`, where Python 3.11 loses a cancellation that comes as the
+        # writing ends (https://github.com/python/cpython/issues/86296), and the task would go on for ever.
+        self._closed.set()
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+            await self._task
         await self._redis.aclose()
 
     async def _watch(self) -> None:
-        while True:
+        clock = asyncio.get_running_loop().time
+        while not self._closed.is_set():
             self._learn(await self._answers())
-            await asyncio.sleep(REST_SECONDS if self.answering else REST_WHILE_SILENT_SECONDS)
+            rest = REST_SECONDS if self.answering else REST_WHILE_SILENT_SECONDS
+            await set_before(clock() + rest, self._closed)
 
     async def _answers(self) -> bool:
         clock = asyncio.get_running_loop().time

@@ -45,6 +45,7 @@ class Waiter:
         self._watching: _Register = defaultdict(set)
         self._tasks: list[asyncio.Task[None]] = []
         self._stopping = False
+        self._closed = False
         self.connected = False
 
     def start(self) -> None:
@@ -61,6 +62,9 @@ class Waiter:
 
     async def close(self) -> None:
         """Stop listening."""
+        # Cancelling alone does not do where redis-py writes: there, Python 3.11 loses a cancellation that comes as the writing
+        # ends (https://github.com/python/cpython/issues/86296).
+        self._closed = True
         self.release()
         for task in self._tasks:
             task.cancel()
@@ -126,7 +130,7 @@ class Waiter:
 
     async def _listen(self) -> None:
         failures = 0
-        while True:
+        while not self._closed:
             try:
                 async with self._redis.pubsub() as feed:
                     await feed.subscribe(published.WAKE)
@@ -143,7 +147,7 @@ class Waiter:
     async def _follow(self, feed: "redis.asyncio.client.PubSub") -> None:
         """Read until the connection breaks. A silent one is asked for a sign of life: a dead peer sends no error."""
         asked = False
-        while True:
+        while not self._closed:
             message = await feed.get_message(timeout=self._sweep_seconds)
             if message is not None:
                 asked = False
