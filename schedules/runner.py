@@ -57,12 +57,17 @@ class Scheduler:
 
     def run(self) -> None:
         """Tick until stopped."""
+        trouble = ""
         while not self._stopping.wait(RESTING_SECONDS):
             try:
                 self.tick()
                 HEARTBEAT.set_to_current_time()
-            except redis.RedisError:
-                logger.warning("no tick: Redis cannot be reached", exc_info=True)
+                found = ""
+            except redis.RedisError as error:
+                found = f"{type(error).__name__}: {error}"
+            if found != trouble:  # once, not at each of the five ticks a second of an outage
+                logger.warning(f"no ticks: {found}" if found else "ticks again")
+            trouble = found
 
     def stop(self) -> None:
         """Let :meth:`run` return; callable from a signal handler."""

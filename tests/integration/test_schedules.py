@@ -99,3 +99,28 @@ def test_a_scheduler_stops_when_it_is_told_to(client: redis.Redis) -> None:
     thread.join()
 
     assert sorted(queued(client)) == ["sweeps.inbox", "sweeps.outbox"]
+
+
+def test_an_outage_of_redis_is_told_when_it_begins_and_when_it_ends(
+    client: redis.Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    scheduler = Scheduler(client, HOURLY)
+    ticks = iter([redis.ConnectionError("refused")] * 3 + [redis.ConnectionError("full")] * 2 + [None, None])
+
+    def tick() -> list[str]:
+        outcome = next(ticks, StopIteration)
+        if outcome is StopIteration:
+            scheduler.stop()
+        elif outcome is not None:
+            raise outcome
+        return []
+
+    scheduler.tick = tick  # type: ignore[method-assign]
+    with caplog.at_level("WARNING"):
+        scheduler.run()
+
+    assert [record.getMessage() for record in caplog.records] == [
+        "no ticks: ConnectionError: refused",
+        "no ticks: ConnectionError: full",
+        "ticks again",
+    ]
