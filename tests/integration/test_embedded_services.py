@@ -57,8 +57,8 @@ def test_redis_keeps_every_acknowledged_write_over_a_restart_and_a_crash(tmp_pat
             assert client.get("answer") == b"43"
 
 
-def test_redis_is_set_up_as_a_queue_and_not_as_a_cache(redis_url: str) -> None:
-    with redis.Redis.from_url(redis_url) as client:
+def test_redis_is_set_up_as_a_queue_and_not_as_a_cache(tmp_path: Path) -> None:
+    with EmbeddedRedis(tmp_path / "redis") as server, redis.Redis.from_url(server.url) as client:
         settings = {
             name: client.config_get(name)[name]
             for name in ("appendonly", "appendfsync", "maxmemory-policy", "save", "databases", "bind")
