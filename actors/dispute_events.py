@@ -7,7 +7,7 @@ something changed. Stripe is read for how it stands (``disputes.read``). Refunds
 from paywindow.actors.event_context import APPLIED, FOREIGN, NOTHING, Context, NotYet
 from paywindow.actors.runtime import runtime
 from paywindow.disputes import StripeDispute, read_dispute
-from paywindow.models import attempts, disputes, moves
+from paywindow.models import attempts, disputes, moves, payments
 from paywindow.models.tables import Transaction
 
 
@@ -28,7 +28,4 @@ def dispute_changed(context: Context) -> str:
 
 
 def _payment(found: StripeDispute) -> Transaction | None:
-    paid: Transaction | None = Transaction.get_or_none(
-        Transaction.stripe_payment_intent_id == found.payment_intent_id, Transaction.status != "failed"
-    )
-    return paid
+    return payments.of_intent(found.payment_intent_id)

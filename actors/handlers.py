@@ -25,7 +25,7 @@ from paywindow.actors.seller_events import (
     transfer_changed,
 )
 from paywindow.checkout import moment, named_in, read_charge, read_checkout
-from paywindow.models import attempts, declines, moves, retries, windows
+from paywindow.models import attempts, declines, moves, payments, retries, windows
 from paywindow.models.tables import CheckoutAttempt, PaymentSession, Transaction
 from paywindow.states import PAYABLE, Event, Kind, Status
 
@@ -107,7 +107,7 @@ def payment_declined(context: Context) -> str:
 def payment_succeeded(context: Context) -> str:
     """The PaymentIntent succeeded: settled by ``checkout.session.completed``, or, should that be lost, from here."""
     intent = context.subject
-    if _transaction_of(intent["id"]) is not None:
+    if payments.of_intent(intent["id"]) is not None:
         return NOTHING
     return _settle_without_completed(intent["id"], intent, context)
 
@@ -118,7 +118,7 @@ def charge_succeeded(context: Context) -> str:
     intent = context.subject.get("payment_intent")
     if not isinstance(intent, str):
         return FOREIGN
-    row = _transaction_of(intent)
+    row = payments.of_intent(intent)
     if row is None:
         return _settle_without_completed(intent, context.subject, context)
     moves.lock_session(row.session_id)
@@ -251,13 +251,6 @@ def _named_attempt(subject: dict[str, Any]) -> CheckoutAttempt | None:
     except ValueError:
         return None
     return attempts.numbered(found, number) if number is not None else None
-
-
-def _transaction_of(intent_id: str) -> Transaction | None:
-    found: Transaction | None = Transaction.get_or_none(
-        Transaction.stripe_payment_intent_id == intent_id, Transaction.status != "failed"
-    )
-    return found
 
 
 def _insert_declined(

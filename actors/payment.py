@@ -13,7 +13,7 @@ from paywindow import jsons, metrics
 from paywindow.actors.runtime import runtime
 from paywindow.checkout import Checkout
 from paywindow.errors import PaywindowError, Permanent
-from paywindow.models import analytics, attempts, inbox, moves, outbox, refund_claims, refunds, shares
+from paywindow.models import analytics, attempts, inbox, moves, outbox, payments, refund_claims, refunds, shares
 from paywindow.models.database import after_commit
 from paywindow.models.moves import Cause
 from paywindow.models.snapshots import current_attempt
@@ -49,7 +49,7 @@ def record_payment(page: Checkout, cause: Cause) -> bool:
     if not page.paid:
         # How the submission ended may have been told before the submission itself.
         return _submit(session, cause) if first_word else False
-    if _recorded(page.payment_intent_id):
+    if payments.of_intent(page.payment_intent_id) is not None:
         return False
     event = judge(session, attempt, page, cause.at)
     row = _insert(session, attempt, page, cause.at)
@@ -171,14 +171,6 @@ def _close_successor(session: PaymentSession, attempt: CheckoutAttempt, at: date
 def _looked_at(session: PaymentSession, at: datetime) -> dict[str, Any]:
     """An open session keeps its timers, and a look at them is due: its page may be dead now, or its time over."""
     return {"due_at": at, "due_tries": 0} if session.status in PAYABLE else {}
-
-
-def _recorded(payment_intent_id: str) -> bool:
-    return bool(
-        Transaction.select()
-        .where(Transaction.stripe_payment_intent_id == payment_intent_id, Transaction.status != "failed")
-        .exists()
-    )
 
 
 def _insert(session: PaymentSession, attempt: CheckoutAttempt, page: Checkout, at: datetime) -> Transaction:

@@ -9,8 +9,7 @@ import uuid
 from paywindow.actors.registry import actor
 from paywindow.actors.runtime import runtime
 from paywindow.models import operations, outbox
-from paywindow.models.database import transaction
-from paywindow.models.reading import read_one
+from paywindow.models.database import connection
 from paywindow.models.snapshots import snapshot
 from paywindow.models.tables import Operation, PaymentSession
 
@@ -19,8 +18,8 @@ from paywindow.models.tables import Operation, PaymentSession
 def publish_session(session_id: str, outbox_id: int | None = None) -> None:
     """Write the session's snapshot, or a short note that there is no such session."""
     identifier = uuid.UUID(session_id)
-    with transaction():
-        session = read_one(PaymentSession, "WHERE id = %s", identifier)
+    with connection():
+        session = PaymentSession.read_one("WHERE id = %s", identifier)
         found = None if session is None else snapshot(session, runtime().settings)
     if found is None:
         runtime().publisher.unknown_session(identifier)
@@ -33,9 +32,8 @@ def publish_session(session_id: str, outbox_id: int | None = None) -> None:
 def publish_operation(operation_id: str, outbox_id: int | None = None) -> None:
     """Write the outcome of a finished operation."""
     identifier = uuid.UUID(operation_id)
-    with transaction():
-        row: Operation = Operation.get_by_id(identifier)
-        outcome = operations.outcome(row)
+    with connection():
+        outcome = operations.outcome(Operation.get_by_id(identifier))
     if outcome is not None:
         runtime().publisher.outcome(identifier, outcome)
     _forget(outbox_id)
@@ -43,5 +41,5 @@ def publish_operation(operation_id: str, outbox_id: int | None = None) -> None:
 
 def _forget(outbox_id: int | None) -> None:
     if outbox_id is not None:
-        with transaction():
+        with connection():
             outbox.done(outbox_id)

@@ -5,7 +5,7 @@
 
 from paywindow.actors import refund_outcomes
 from paywindow.actors.event_context import APPLIED, FOREIGN, NOTHING, Context, NotYet
-from paywindow.models import attempts, moves
+from paywindow.models import attempts, moves, payments
 from paywindow.models.tables import Transaction
 
 
@@ -13,7 +13,7 @@ def refund_changed(context: Context) -> str:
     """Record what is new about a refund, and what follows from it."""
     found = context.subject
     intent = found.get("payment_intent")
-    paid = Transaction.get_or_none(Transaction.stripe_payment_intent_id == intent, Transaction.status != "failed")
+    paid = payments.of_intent(intent)
     if paid is None:
         if isinstance(intent, str) and attempts.of_payment_intent(intent) is not None:
             raise NotYet("its payment is not recorded yet")

@@ -6,7 +6,7 @@ platform's own, matched by the charge; they say *read the figures again*.
 """
 
 from paywindow.actors.event_context import APPLIED, FOREIGN, NOTHING, Context, NotYet
-from paywindow.models import attempts, outbox, sellers
+from paywindow.models import attempts, outbox, payments, sellers
 from paywindow.models.tables import Transaction
 
 
@@ -25,7 +25,7 @@ def charge_updated(context: Context) -> str:
     intent = context.subject.get("payment_intent")
     if not isinstance(intent, str):
         return FOREIGN
-    row = Transaction.get_or_none(Transaction.stripe_payment_intent_id == intent, Transaction.status != "failed")
+    row = payments.of_intent(intent)
     if row is None:
         if attempts.of_payment_intent(intent) is None:
             return FOREIGN

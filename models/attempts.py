@@ -2,6 +2,7 @@
 
 import uuid
 from datetime import datetime, timedelta
+from typing import Any
 
 from peewee import SQL
 
@@ -43,31 +44,28 @@ def claim(session: PaymentSession, *, kind: str, params: str, idempotency_key: s
 
 def claimed(attempt_id: uuid.UUID) -> CheckoutAttempt | None:
     """The attempt, if Stripe's answer is not recorded yet."""
-    return _one(CheckoutAttempt.id == attempt_id, CheckoutAttempt.status == "claimed")
+    return _one("WHERE id = %s AND status = 'claimed'", attempt_id)
 
 
 def claimed_of(session: PaymentSession) -> CheckoutAttempt | None:
     """The session's current attempt, if Stripe's answer is not recorded yet."""
-    return _one(
-        CheckoutAttempt.session == session.id,
-        CheckoutAttempt.number == session.attempt_number,
-        CheckoutAttempt.status == "claimed",
-    )
+    current = "WHERE session_id = %s AND number = %s AND status = 'claimed'"
+    return _one(current, session.id, session.attempt_number)
 
 
 def of_checkout(checkout_id: str) -> CheckoutAttempt | None:
     """The attempt whose page this is."""
-    return _one(CheckoutAttempt.stripe_checkout_id == checkout_id)
+    return _one("WHERE stripe_checkout_id = %s", checkout_id)
 
 
 def of_payment_intent(payment_intent_id: str) -> CheckoutAttempt | None:
     """The attempt on whose page this PaymentIntent was made, if that is known already."""
-    return _one(CheckoutAttempt.stripe_payment_intent_id == payment_intent_id)
+    return _one("WHERE stripe_payment_intent_id = %s", payment_intent_id)
 
 
 def numbered(session_id: uuid.UUID, number: int) -> CheckoutAttempt | None:
     """A session's attempt by number."""
-    return _one(CheckoutAttempt.session == session_id, CheckoutAttempt.number == number)
+    return _one("WHERE session_id = %s AND number = %s", session_id, number)
 
 
 def complete_params(attempt: CheckoutAttempt, params: str) -> CheckoutAttempt:
@@ -169,8 +167,8 @@ def claim_due(at: datetime, limit: int) -> int:
     return len(rows)
 
 
-def _one(*conditions: object) -> CheckoutAttempt | None:
-    found: CheckoutAttempt | None = CheckoutAttempt.get_or_none(*conditions)
+def _one(clause: str, *values: Any) -> CheckoutAttempt | None:
+    found = CheckoutAttempt.read_one(clause, *values)
     if found is not None:
         logs.bind(session_id=found.session_id, attempt_id=found.id)
     return found

@@ -13,7 +13,6 @@ from paywindow.errors import Permanent
 from paywindow.messages import build
 from paywindow.models import claims
 from paywindow.models.database import send_after_commit
-from paywindow.models.reading import read_one
 from paywindow.models.tables import StripeEvent
 
 FAILURES_BEFORE_PARKING = 10
@@ -73,7 +72,7 @@ def missing(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def locked(event_id: str) -> StripeEvent:
     """The event's row, locked until the transaction ends."""
     logs.bind(event_id=event_id)
-    row = read_one(StripeEvent, "WHERE id = %s FOR UPDATE", event_id)
+    row = StripeEvent.read_one("WHERE id = %s FOR UPDATE", event_id)
     if row is None:
         raise LookupError(f"there is no event {event_id}")
     return row

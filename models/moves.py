@@ -15,7 +15,6 @@ from paywindow import logs, metrics
 from paywindow.errors import Problem, Transient
 from paywindow.models import notifications, outbox
 from paywindow.models.database import after_commit, database
-from paywindow.models.reading import read_one
 from paywindow.models.tables import PaymentSession, Transition
 from paywindow.states import Answer, Event, Kind, Status, answer, releases
 
@@ -46,20 +45,17 @@ def lock_auction(auction_id: uuid.UUID) -> None:
 
 def lock_session(session_id: uuid.UUID) -> PaymentSession | None:
     """Read a session with its auction's lock and its own row lock held, or ``None`` when there is none."""
-    row = read_one(PaymentSession, "WHERE id = %s", session_id)
+    row = PaymentSession.read_one("WHERE id = %s", session_id)
     if row is None:
         return None
     logs.bind(session_id=session_id)
     lock_auction(row.auction_id)
-    return read_one(PaymentSession, "WHERE id = %s FOR UPDATE", session_id)
+    return PaymentSession.read_one("WHERE id = %s FOR UPDATE", session_id)
 
 
 def unreleased_of(auction_id: uuid.UUID) -> PaymentSession | None:
     """The auction's open session, if it has one (money rule 1: at most one)."""
-    found: PaymentSession | None = PaymentSession.get_or_none(
-        PaymentSession.auction_id == auction_id, PaymentSession.released_at.is_null()
-    )
-    return found
+    return PaymentSession.read_one("WHERE auction_id = %s AND released_at IS NULL", auction_id)
 
 
 def check(session: PaymentSession, event: Event) -> Answer:

@@ -8,7 +8,6 @@ from peewee import fn
 
 from paywindow import jsons
 from paywindow.checkout import moment
-from paywindow.models.reading import read_all
 from paywindow.models.tables import PaymentSession, Refund, Transaction
 
 #: A refund only ever moves up: an event that says less than what is known is an old one. A success may still fail, up to
@@ -67,7 +66,12 @@ def left(paid: Transaction) -> int:
 def of_session(session: PaymentSession) -> list[Refund]:
     """All refunds of a session's payments, oldest first."""
     paid = "SELECT id FROM transactions WHERE session_id = %s"
-    return read_all(Refund, f"WHERE transaction_id IN ({paid}) ORDER BY created_at, id", session.id)
+    return Refund.read_all(f"WHERE transaction_id IN ({paid}) ORDER BY created_at, id", session.id)
+
+
+def of_payment(paid: Transaction) -> list[Refund]:
+    """All refunds of one payment, oldest first."""
+    return Refund.read_all("WHERE transaction_id = %s ORDER BY created_at, id", paid.id)
 
 
 def unsettled(session: PaymentSession) -> list[Transaction]:

@@ -6,6 +6,7 @@ what a dispute takes and gives back of any, ``sellers.settle_up`` brings the two
 """
 
 import uuid
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,9 +17,9 @@ from paywindow import ids, jsons, split
 from paywindow.checkout import Destination
 from paywindow.errors import Problem
 from paywindow.messages import CheckoutRequest, build
-from paywindow.models import claims, disputes, outbox, sellers
+from paywindow.models import claims, disputes, outbox, refunds, sellers
 from paywindow.models.database import send_after_commit
-from paywindow.models.tables import PaymentSession, Refund, SellerMovement, Transaction
+from paywindow.models.tables import Dispute, PaymentSession, Refund, SellerMovement, Transaction
 from paywindow.settings import Settings
 
 DESTINATION, COLLECT = "destination", "collect"
@@ -117,10 +118,38 @@ class Parts:
     sent: int
 
 
-def parts(paid: Transaction, session: PaymentSession) -> Parts:
-    """Who has what of a payment now. Until Stripe's figures are known, as agreed; from then on, as Stripe moved it."""
-    refunded, fee = counted_refunds(paid), paid.platform_fee_minor or 0
-    disputed = disputes.withdrawn(paid)
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """What is no longer there of a payment, in minor units.
+
+    ``refunded``: went back to the buyer or is on its way. ``disputed``: banks took it back and have not returned it;
+    ``disputed_of_seller`` is the part of it that the seller bears.
+    """
+
+    refunded: int
+    disputed: int
+    disputed_of_seller: int
+
+
+def gone(paid: Transaction, given_back: Iterable[Refund], disputed: Sequence[Dispute]) -> Gone:
+    """What is gone of a payment by the refunds and disputes that were read; refunds of other payments do not count."""
+    refunded = sum(
+        int(row.amount_minor) for row in given_back if row.transaction_id == paid.id and row.status in _COUNTED
+    )
+    return Gone(refunded, disputes.withdrawn(paid, disputed), disputes.withdrawn(paid, disputed, ("seller",)))
+
+
+def _gone(paid: Transaction) -> Gone:
+    return gone(paid, refunds.of_payment(paid), disputes.of(paid))
+
+
+def parts(paid: Transaction, session: PaymentSession, gone_of_it: Gone | None = None) -> Parts:
+    """Who has what of a payment now. Until Stripe's figures are known, as agreed; from then on, as Stripe moved it.
+
+    ``gone_of_it`` spares the queries to who has read refunds and disputes.
+    """
+    without, fee = gone_of_it or _gone(paid), paid.platform_fee_minor or 0
+    refunded, disputed = without.refunded, without.disputed
     left = paid.amount_minor - refunded - disputed
     if session.maker_id is None:
         return Parts(refunded, disputed, left, 0, 0)
@@ -128,7 +157,7 @@ def parts(paid: Transaction, session: PaymentSession) -> Parts:
         kept = fee - paid.platform_fee_returned_minor
         seller = paid.transferred_minor - paid.transfer_reversed_minor - kept
         return Parts(refunded, disputed, left - seller, seller, seller)
-    seller = due(paid)
+    seller = _due(paid, without)
     sent = paid.transferred_minor - paid.transfer_reversed_minor
     return Parts(refunded, disputed, left - seller, seller, sent)
 
@@ -142,7 +171,8 @@ def owed(paid: Transaction, session: PaymentSession) -> int:
     if session.split == COLLECT:
         now = parts(paid, session)
         return now.seller - now.sent
-    lost = _share_without(paid, counted_refunds(paid) - _refunds_split_here(paid)) - due(paid)
+    without = _gone(paid)
+    lost = _share_without(paid, without.refunded - _refunds_split_here(paid)) - _due(paid, without)
     returned = _sum(_done(paid, "transfer"))
     return _sum(_done(paid, "reversal")) - returned - lost
 
@@ -152,7 +182,11 @@ def due(paid: Transaction) -> int:
 
     A refund is borne in proportion, and so is what banks took back where the policy leaves that to the seller.
     """
-    return _share_without(paid, counted_refunds(paid) + disputes.withdrawn(paid, ("seller",)))
+    return _due(paid, _gone(paid))
+
+
+def _due(paid: Transaction, without: Gone) -> int:
+    return _share_without(paid, without.refunded + without.disputed_of_seller)
 
 
 def _share_without(paid: Transaction, gone: int) -> int:
@@ -160,16 +194,6 @@ def _share_without(paid: Transaction, gone: int) -> int:
     return split.seller_share(
         paid.amount_minor, paid.platform_fee_minor or 0, min(gone, paid.amount_minor), paid.currency
     )
-
-
-def counted_refunds(paid: Transaction) -> int:
-    """What went back to the buyer or is on its way, in minor units."""
-    total: int = (
-        Refund.select(fn.COALESCE(fn.SUM(Refund.amount_minor), 0))
-        .where(Refund.transaction == paid.id, Refund.status << _COUNTED)
-        .scalar()
-    )
-    return int(total)
 
 
 def reversed_by_us(paid: Transaction) -> bool:

@@ -6,8 +6,7 @@ from typing import Any
 from paywindow import jsons
 from paywindow.clock import isoformat
 from paywindow.models import disputes, refunds, retries, shares
-from paywindow.models.reading import read_all, read_one
-from paywindow.models.tables import CheckoutAttempt, PaymentSession, Receipt, Refund, Transaction
+from paywindow.models.tables import CheckoutAttempt, Dispute, PaymentSession, Receipt, Refund, Transaction
 from paywindow.money import Money
 from paywindow.published import Snapshot
 from paywindow.settings import Settings
@@ -18,13 +17,14 @@ _NO_DOCUMENTS: dict[str, list[Receipt]] = {"receipt": [], "credit_note": [], "st
 
 def snapshot(session: PaymentSession, settings: Settings) -> Snapshot:
     """The snapshot of a session at the version of its row; reads attempts, transactions and receipt."""
-    attempts = read_all(CheckoutAttempt, "WHERE session_id = %s ORDER BY number", session.id)
-    payments = read_all(Transaction, "WHERE session_id = %s ORDER BY settled_at IS NULL, created_at", session.id)
+    attempts = CheckoutAttempt.read_all("WHERE session_id = %s ORDER BY number", session.id)
+    payments = Transaction.read_all("WHERE session_id = %s ORDER BY settled_at IS NULL, created_at", session.id)
     history = _history(attempts, [row for row in payments if row.status == "failed"])
     # The settled one; else, for a held payment, the money that waits for a decision.
     transaction = next((row for row in payments if row.status != "failed"), None)
     # Only what was paid can be given back, and is written about.
-    given_back = [public_refund(row) for row in refunds.of_session(session)] if payments else []
+    given_back = refunds.of_session(session) if payments else []
+    disputed = disputes.of(transaction) if transaction is not None else []
     documents = _documents(session) if payments else _NO_DOCUMENTS
     url = _open_url(session, next((row for row in attempts if row.number == session.attempt_number), None))
     closes = int(session.expires_at.timestamp() * 1000) if has_deadline(session) else 0
@@ -34,8 +34,8 @@ def snapshot(session: PaymentSession, settings: Settings) -> Snapshot:
             "paymentSession": public_session(session, None if closing else url, closing=closing),
             "retry": _retry(session, settings, closing=closing),
             "attempts": history,
-            "transaction": _transaction(transaction, session, fees=fees),
-            "refunds": given_back,
+            "transaction": _transaction(transaction, session, given_back, disputed, fees=fees),
+            "refunds": [public_refund(row) for row in given_back],
             "receipt": next((_receipt(row, settings.public) for row in documents["receipt"]), None),
             "creditNotes": [_receipt(row, settings.public) for row in documents["credit_note"]],
         }
@@ -67,7 +67,7 @@ def _open_url(session: PaymentSession, attempt: CheckoutAttempt | None) -> str |
 
 def current_attempt(session: PaymentSession) -> CheckoutAttempt | None:
     """The attempt that the session counts on."""
-    return read_one(CheckoutAttempt, "WHERE session_id = %s AND number = %s", session.id, session.attempt_number)
+    return CheckoutAttempt.read_one("WHERE session_id = %s AND number = %s", session.id, session.attempt_number)
 
 
 def public_session(session: PaymentSession, url: str | None, *, closing: bool = False) -> dict[str, Any]:
@@ -145,7 +145,9 @@ def has_deadline(session: PaymentSession) -> bool:
     return session.status in PAYABLE and session.released_at is None and session.hold_reason is None
 
 
-def _transaction(row: Transaction | None, session: PaymentSession, *, fees: bool) -> dict[str, Any] | None:
+def _transaction(
+    row: Transaction | None, session: PaymentSession, given_back: list[Refund], disputed: list[Dispute], *, fees: bool
+) -> dict[str, Any] | None:
     if row is None:
         return None
     shown: dict[str, Any] = {
@@ -157,15 +159,14 @@ def _transaction(row: Transaction | None, session: PaymentSession, *, fees: bool
         "card": {"brand": row.card_brand, "last4": row.card_last4} if row.card_last4 else None,
     }
     if fees:
-        shown["fees"] = _fees(row, session)
-        newest = next(iter(disputes.of(row)), None)
-        shown["dispute"] = None if newest is None else disputes.public(newest)
+        shown["fees"] = _fees(row, session, shares.gone(row, given_back, disputed))
+        shown["dispute"] = disputes.public(disputed[0]) if disputed else None
     return shown
 
 
-def _fees(row: Transaction, session: PaymentSession) -> dict[str, Any]:
+def _fees(row: Transaction, session: PaymentSession, gone: shares.Gone) -> dict[str, Any]:
     """Who has what of the payment: amount = refunded + disputed + platformFee + sellerPayout, in its own currency."""
-    split = shares.parts(row, session)
+    split = shares.parts(row, session, gone)
     seller, platform, net = None, row.platform_fee_minor, None
     if session.maker_id is not None:
         seller, platform = split.seller, split.platform_fee
@@ -194,7 +195,7 @@ def _refused(row: Transaction) -> str | None:
 def _documents(session: PaymentSession) -> dict[str, list[Receipt]]:
     """The session's receipt, credit notes and statement, by kind."""
     found: dict[str, list[Receipt]] = {kind: [] for kind in _NO_DOCUMENTS}
-    for row in read_all(Receipt, "WHERE session_id = %s ORDER BY issued_at", session.id):
+    for row in Receipt.read_all("WHERE session_id = %s ORDER BY issued_at", session.id):
         found[row.kind].append(row)
     return found
 

@@ -70,7 +70,7 @@ def blocked(shop: Shop, session: PaymentSession) -> bool:
 def withdrawn(shop: Shop, session: PaymentSession) -> int:
     (paid,) = shop.transactions(session)
     with database.transaction():
-        return disputes.withdrawn(paid)
+        return disputes.withdrawn(paid, disputes.of(paid))
 
 
 def test_a_chargeback_is_recorded_shown_and_told_with_its_deadline(

@@ -1,0 +1,75 @@
+"""Rows that are read and inserted by SQL whose text is made once are the same as Peewee's own."""
+
+import uuid
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+from peewee import DoesNotExist, IntegrityError
+
+from paywindow.models import database as db
+from paywindow.models.tables import CheckoutAttempt, Notification, Outbox, PaymentSession, StripeEvent
+
+if TYPE_CHECKING:
+    from conftest import Shop
+
+AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def test_an_inserted_row_is_read_back_as_it_was_given(shop: "Shop") -> None:
+    session = shop.open_session()
+    with db.transaction():
+        ours = PaymentSession.get_by_id(session.id)
+        theirs = PaymentSession.select().where(PaymentSession.id == session.id).get()
+        assert ours.__data__ == theirs.__data__
+        assert isinstance(ours.id, uuid.UUID), "values are Python's own"
+        assert ours.created_at.tzinfo is not None
+
+
+def test_a_row_belongs_to_the_row_that_it_was_created_with(shop: "Shop") -> None:
+    session = shop.open_session()
+    with db.transaction():
+        (attempt,) = CheckoutAttempt.read_all("WHERE session_id = %s", session.id)
+        assert attempt.session_id == session.id
+        assert attempt.session.id == session.id
+
+
+def test_a_key_that_postgres_gives_is_set_and_defaults_are_written(shop: "Shop") -> None:
+    del shop
+    with db.transaction():
+        first, second = (
+            Outbox.create(actor="publish.session", arguments="{}", created_at=AT, next_send_at=AT) for _ in range(2)
+        )
+        assert 0 < first.id < second.id
+        read = Outbox.get_by_id(second.id)
+    assert (read.actor, read.created_at, read.sends) == ("publish.session", AT, 1)
+
+
+def test_a_row_that_was_just_created_can_be_changed_and_saved(shop: "Shop") -> None:
+    del shop
+    with db.transaction():
+        row = Outbox.create(actor="publish.session", arguments="{}", created_at=AT, next_send_at=AT)
+        row.next_send_at = AT + timedelta(hours=1)
+        row.save()
+        assert Outbox.get_by_id(row.id).next_send_at == AT + timedelta(hours=1)
+        assert Outbox.select().where(Outbox.id == row.id).count() == 1
+
+
+def test_what_is_not_there_is_none_by_clause_and_an_error_by_key(shop: "Shop") -> None:
+    del shop
+    nobody = uuid.uuid4()
+    with db.transaction():
+        assert PaymentSession.read_one("WHERE id = %s", nobody) is None
+        assert StripeEvent.read_all("WHERE payment_intent_id = %s", "pi_none") == []
+        with pytest.raises(DoesNotExist, match=str(nobody)):
+            PaymentSession.get_by_id(nobody)
+
+
+def test_postgres_rules_hold_for_such_an_insert(shop: "Shop") -> None:
+    session = shop.open_session()
+    with pytest.raises(IntegrityError), db.transaction():
+        Notification.create(
+            id=uuid.uuid4(), session=uuid.uuid4(), type="payment.completed", payload="{}", created_at=AT
+        )
+    with db.transaction():
+        assert PaymentSession.get_by_id(session.id).version == session.version
