@@ -45,6 +45,17 @@ class Installation:
         """Set the sandbox's rate limit; ``None`` lifts it, to prepare a benchmark."""
         self.sandbox.call("POST", "/rate-limit", rate=rate)
 
+    @contextmanager
+    def without(self, *names: str) -> Iterator[None]:
+        """Processes of these names are stopped for the block, and started again after it."""
+        for name in names:
+            self.stack.processes.pop(name).stop()
+        try:
+            yield
+        finally:
+            for name in names:
+                self.stack.start(name)
+
     def restore_limit(self) -> None:
         """Set it to what it is at the start of every benchmark."""
         self.limit(RATE_LIMIT)

@@ -6,6 +6,7 @@ import json
 import time
 import uuid
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -73,6 +74,22 @@ class Windows:
         )
         self._progress.update(self._task, completed=len(self.pages) - count)
         return int(count)
+
+    def pay(self) -> None:
+        """Have every page paid, and wait until each payment is settled."""
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            list(pool.map(lambda page: self._installation.sandbox.pay(page.checkout_id), self.pages))
+        self._installation.wait(lambda: self.open() == 0, "the payments to be settled")
+        self.forget()
+
+    def call_off(self) -> None:
+        """Let those that are still open have another day, so that nobody closes them."""
+        self._installation.query(
+            "UPDATE payment_sessions SET expires_at = now() + interval '1 day', due_at = now() + interval '1 day' "
+            "WHERE buyer_id = %s AND status = 'pending'",
+            self.buyer,
+        )
+        self.forget()
 
     def forget(self) -> None:
         """No more to be seen of their progress."""

@@ -1,11 +1,11 @@
 """``expire_storm_create``: what a storm of closing windows does to somebody who opens a checkout meanwhile."""
 
 import math
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
+from benchmarks.checkouts import EVERY_SECONDS, latencies
 from benchmarks.harness import Aim, Bench, Figure, benchmark, percentile
 from benchmarks.windows import Windows
 
@@ -13,7 +13,6 @@ from paywindow.cli.demo import Marketplace
 
 _ROUNDS = 3
 _CREATES = 60
-_EVERY_SECONDS = 0.15
 
 
 @benchmark("expire_storm_create")
@@ -25,13 +24,13 @@ def expire_storm_create(bench: Bench) -> Iterator[Figure]:
     storm: list[float] = []
     for number in bench.rounded(_ROUNDS):
         # Enough to last longer than the creates: a full bucket's worth goes at once.
-        count = math.ceil(bench.installation.share * (creates * _EVERY_SECONDS + 2))
+        count = math.ceil(bench.installation.share * (creates * EVERY_SECONDS + 2))
         windows = Windows(bench, count, f"expire_storm_create, round {number + 1}")
         bench.installation.wait_until_idle()
-        quiet += _latencies(market, creates)
+        quiet += latencies(market, creates)
         windows.load([datetime.now(UTC) - timedelta(milliseconds=count - position) for position in range(count)])
         bench.installation.wait(partial(_begun, windows, count), "the storm to begin")
-        storm += _latencies(market, creates)
+        storm += latencies(market, creates)
         left = windows.open()
         windows.wait()
         bench.installation.wait_until_idle()
@@ -40,18 +39,6 @@ def expire_storm_create(bench: Bench) -> Iterator[Figure]:
     p99, p50 = ([percentile(series, percent) * 1000 for series in (storm, quiet)] for percent in (99, 50))
     yield Figure("expire_storm_create", p99[0], "ms", p99[1], aim, f"p99; {note}")
     yield Figure("expire_storm_create_p50", p50[0], "ms", p50[1], note="half of them")
-
-
-def _latencies(market: Marketplace, creates: int) -> list[float]:
-    """Seconds each of ``creates`` checkouts took, one after the other at a steady pace."""
-    found = []
-    began = time.perf_counter()
-    for number in range(creates):
-        time.sleep(max(0.0, began + number * _EVERY_SECONDS - time.perf_counter()))
-        sent = time.perf_counter()
-        market.create("Walnut side table", "275.50")
-        found.append(time.perf_counter() - sent)
-    return found
 
 
 def _begun(windows: Windows, count: int) -> bool:
