@@ -1,7 +1,8 @@
 """Publishing to Redis what the front end reads.
 
 ``publish.session`` and ``publish.operation`` (outbox, or the front end after a miss). They read the rows as they are now, so a
-late or doubled message publishes the newest state; the script in Redis refuses an older version.
+late or doubled message publishes the newest state; the script in Redis refuses an older version. The worker that commits a
+change publishes it itself; the message is for when that fails.
 """
 
 import uuid
@@ -37,6 +38,10 @@ def publish_operation(operation_id: str, outbox_id: int | None = None) -> None:
     if outcome is not None:
         runtime().publisher.outcome(identifier, outcome)
     _forget(outbox_id)
+
+
+#: Somebody waits to see it: another trip through the queue would take longer than the work.
+AT_ONCE = {"publish.operation": publish_operation, "publish.session": publish_session}
 
 
 def _forget(outbox_id: int | None) -> None:

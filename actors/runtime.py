@@ -10,7 +10,7 @@ from paywindow.broker import SOCKET_TIMEOUT_SECONDS, Broker
 from paywindow.budget import Budget
 from paywindow.gateway import Gateway
 from paywindow.keys import BuyerTokens
-from paywindow.models.database import connect
+from paywindow.models.database import AtOnce, connect
 from paywindow.notify.sinks import Sink, open_sinks
 from paywindow.published import Publisher
 from paywindow.receipts.storage import ReceiptStore
@@ -45,10 +45,13 @@ def runtime() -> Runtime:
     return _current
 
 
-def start(settings: Settings, broker: Broker) -> Runtime:
-    """Connect the process to Postgres, Redis, Stripe, the receipts' storage and who is told (lazily: nothing is called yet)."""
+def start(settings: Settings, broker: Broker, at_once: AtOnce | None = None) -> Runtime:
+    """Connect the process to Postgres, Redis, Stripe, the receipts' storage and who is told (lazily: nothing is called yet).
+
+    ``at_once``: follow-ups that the process runs itself (see :func:`paywindow.models.database.connect`).
+    """
     global _current
-    connect(secret(settings.database_url), settings.database_pool_size, broker.enqueue)
+    connect(secret(settings.database_url), settings.database_pool_size, broker.enqueue, at_once)
     state = redis.Redis.from_url(
         settings.state_url,
         socket_timeout=SOCKET_TIMEOUT_SECONDS,

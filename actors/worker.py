@@ -10,7 +10,7 @@ from dramatiq import Worker
 from dramatiq.middleware import Middleware
 
 from paywindow import error_reports, logs
-from paywindow.actors import registry, runtime
+from paywindow.actors import publish, registry, runtime
 from paywindow.actors.delays import TellOfDelays
 from paywindow.actors.watchdog import NothingLeftOpen, Watchdog
 from paywindow.broker import SOCKET_TIMEOUT_SECONDS, make_broker
@@ -68,5 +68,5 @@ broker = make_broker(
     CountMessages(),
     ServeMetrics(),
 )
-runtime.start(settings, broker)
+runtime.start(settings, broker, publish.AT_ONCE)
 registry.declare(broker)

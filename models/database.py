@@ -2,10 +2,10 @@
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
-from functools import cache
+from functools import cache, partial
 from math import ceil
 from typing import Any, Protocol, Self
 from uuid import UUID
@@ -102,13 +102,20 @@ class _AfterCommit(threading.local):
         self.actions: list[Callable[[], None]] = []
 
 
+#: What is run by who committed it, by actor, the most urgent first.
+AtOnce = Mapping[str, Callable[..., None]]
 _after_commit = _AfterCommit()
 _send: Send | None = None
+_at_once: AtOnce = {}
 
 
-def connect(database_url: str, pool_size: int, send: Send) -> None:
-    """Point the models at a database. ``send`` enqueues the messages of committed outbox rows."""
-    global _send
+def connect(database_url: str, pool_size: int, send: Send, at_once: AtOnce | None = None) -> None:
+    """Point the models at a database.
+
+    ``send`` enqueues the messages of committed outbox rows. Messages for the actors of ``at_once`` are not enqueued but run on
+    the thread that committed, before it enqueues the others.
+    """
+    global _send, _at_once
     options = parse(database_url)
     database.initialize(
         Pool(
@@ -121,7 +128,7 @@ def connect(database_url: str, pool_size: int, send: Send) -> None:
             **options,
         )
     )
-    _send = send
+    _send, _at_once = send, at_once or {}
 
 
 def connect_to_read(database_url: str) -> None:
@@ -156,8 +163,13 @@ def transaction() -> Iterator[None]:
     actions, _after_commit.actions = _after_commit.actions, []
     for action in actions:
         action()
+    for name, run in _at_once.items():
+        for message, _ in messages:
+            if message.actor_name == name:
+                _try(message, partial(run, *message.args, **message.kwargs))
     for message, delay in messages:
-        _send_now(message, delay)
+        if message.actor_name not in _at_once:
+            _try(message, partial(_enqueue, message, delay))
 
 
 @contextmanager
@@ -197,10 +209,14 @@ def after_commit(action: Callable[[], None]) -> None:
     _after_commit.actions.append(action)
 
 
-def _send_now(message: Message[Any], delay: int | None) -> None:
+def _enqueue(message: Message[Any], delay: int | None) -> None:
     if _send is None:
         raise RuntimeError("connect() has not been called")
+    _send(message, delay=delay)
+
+
+def _try(message: Message[Any], follow_up: Callable[[], None]) -> None:
     try:
-        _send(message, delay=delay)
+        follow_up()
     except Exception:
         logger.warning("follow-up left to the sweep", exc_info=True, extra={"follow_up": message.actor_name})

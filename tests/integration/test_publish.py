@@ -4,12 +4,14 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import redis
 
 from paywindow import ids, jsons, messages
+from paywindow.actors import publish
 from paywindow.actors.runtime import runtime
 from paywindow.models import database as db
 from paywindow.models.snapshots import snapshot
-from paywindow.models.tables import PaymentSession, Transaction
+from paywindow.models.tables import Outbox, PaymentSession, Transaction
 from paywindow.published import WAKE, reply_key, session_key
 
 if TYPE_CHECKING:
@@ -137,3 +139,36 @@ def test_an_operation_can_be_found_by_its_client_only(shop: Shop) -> None:
         found[client] = jsons.loads(shop.state.get(reply_key(reply)))["status"]
 
     assert found == {"shop": 201, "office": 404}
+
+
+def test_the_worker_that_commits_publishes_without_a_message(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(db, "_at_once", publish.AT_ONCE)
+    session = shop.open_session()
+
+    shop.pay(session)
+    (event,) = [each for each in shop.events() if each["type"] == "checkout.session.completed"]
+    shop.deliver_event(event)
+    shop.run(shop.take("events.receive"))
+
+    assert shop.snapshot(session)["paymentSession"]["status"] == "completed"
+    assert not [message for message in shop.queue.messages if message.actor_name.startswith("publish.")]
+    with db.transaction():
+        assert not Outbox.read_all("WHERE actor LIKE 'publish.%%'"), "its row is gone, too"
+
+
+def test_what_could_not_be_published_at_once_is_left_to_the_sweep(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    session = shop.open_session()
+    monkeypatch.setattr(db, "_at_once", publish.AT_ONCE)
+    with monkeypatch.context() as away:
+        away.setattr(runtime().publisher, "session", lambda *_: (_ for _ in ()).throw(redis.ConnectionError("away")))
+        shop.cancel(session)
+    assert "follow-up left to the sweep" in caplog.text
+    shop.work()
+    assert shop.snapshot(session)["paymentSession"]["status"] == "pending"
+
+    shop.pass_time(seconds=16)
+    shop.sweep()
+
+    assert shop.snapshot(session)["paymentSession"]["status"] == "canceled"
