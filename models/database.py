@@ -61,13 +61,29 @@ class Table(Model):
     def create(cls, **values: Any) -> Self:
         """Insert a row; a key that Postgres gives is set on what is returned."""
         row: Any = cls(**values)
-        data = row.__data__
-        text, fields = _insert_into(cls, tuple(data))
-        cursor = database.execute_sql(text, [field.db_value(data[field.name]) for field in fields])
+        cursor = _insert(row)
         if cursor.description is not None:
             row._pk = cursor.fetchone()[0]
         row._dirty.clear()
         return row  # type: ignore[no-any-return] # Peewee has no annotations for what it keeps of a row
+
+    @classmethod
+    def create_if_new(cls, **values: Any) -> Self | None:
+        """Insert a row, or return ``None`` when there is one with the same key.
+
+        Values must be of the types that they are read as: what is returned was not read.
+        """
+        row: Any = cls(**values)
+        cursor = _insert(row, " ON CONFLICT DO NOTHING")
+        row._dirty.clear()
+        return row if cursor.rowcount == 1 else None
+
+
+def _insert(row: Any, conflict: str = "") -> Any:
+    data = row.__data__
+    table: Any = type(row)
+    text, fields = _insert_into(table, tuple(data), conflict)
+    return database.execute_sql(text, [field.db_value(data[field.name]) for field in fields])
 
 
 @cache
@@ -78,14 +94,14 @@ def _select_from(table: type[Table]) -> str:
 
 
 @cache
-def _insert_into(table: type[Table], names: tuple[str, ...]) -> tuple[str, list[Any]]:
+def _insert_into(table: type[Table], names: tuple[str, ...], conflict: str) -> tuple[str, list[Any]]:
     meta: Any = table._meta
     fields = [meta.fields[name] for name in names]
     columns = ", ".join(f'"{field.column_name}"' for field in fields)
     marks = ", ".join(["%s"] * len(fields))
     key = meta.primary_key
     given = "" if key.name in names else f' RETURNING "{key.column_name}"'
-    return f'INSERT INTO "{meta.table_name}" ({columns}) VALUES ({marks}){given}', fields  # noqa: S608 - names of ours alone
+    return f'INSERT INTO "{meta.table_name}" ({columns}) VALUES ({marks}){conflict}{given}', fields  # noqa: S608 - names of ours alone
 
 
 class Send(Protocol):

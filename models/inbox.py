@@ -26,8 +26,8 @@ WOKEN_AT_ONCE = 100
 
 def receive(event: dict[str, Any], body: str, received_at: datetime) -> StripeEvent:
     """Keep the event, or find the row of an earlier delivery; locked until the transaction ends."""
-    StripeEvent.insert(_row(event, body, received_at)).on_conflict_ignore().execute()
-    return locked(event["id"])
+    logs.bind(event_id=event["id"])
+    return StripeEvent.create_if_new(**_row(event, body, received_at)) or locked(event["id"])
 
 
 def adopt(events: list[dict[str, Any]], at: datetime) -> list[str]:

@@ -20,6 +20,9 @@ from paywindow.states import Answer, Event, Kind, Status, answer, releases
 
 logger = logging.getLogger(__name__)
 
+#: Takes the lock of a row's auction until the transaction ends: an auction is 63 bits of its id.
+_AUCTIONS_LOCK = "pg_advisory_xact_lock((('x' || left(replace(auction_id::text, '-', ''), 16))::bit(64) >> 1)::bigint)"
+
 
 class Stale(Transient):
     """The row changed between reading and moving it; run again with what it says now."""
@@ -40,16 +43,13 @@ def lock_auction(auction_id: uuid.UUID) -> None:
 
     Always taken before the session's row lock, so that two transactions cannot wait for each other.
     """
-    database.execute_sql("SELECT pg_advisory_xact_lock(%s)", (auction_id.int >> 65,))
+    database.execute_sql(f"SELECT {_AUCTIONS_LOCK} FROM (SELECT %s::uuid AS auction_id) AS it", (str(auction_id),))  # noqa: S608
 
 
 def lock_session(session_id: uuid.UUID) -> PaymentSession | None:
     """Read a session with its auction's lock and its own row lock held, or ``None`` when there is none."""
-    row = PaymentSession.read_one("WHERE id = %s", session_id)
-    if row is None:
-        return None
     logs.bind(session_id=session_id)
-    lock_auction(row.auction_id)
+    database.execute_sql(f"SELECT {_AUCTIONS_LOCK} FROM payment_sessions WHERE id = %s", (str(session_id),))  # noqa: S608
     return PaymentSession.read_one("WHERE id = %s FOR UPDATE", session_id)
 
 

@@ -37,7 +37,7 @@ def begin(
     Raises :class:`KeyReused` when the recorded one asks for something else.
     """
     logs.bind(operation_id=operation_id)
-    Operation.insert(
+    recorded = Operation.create_if_new(
         id=operation_id,
         kind=kind,
         client=client,
@@ -45,8 +45,10 @@ def begin(
         request=jsons.canonical(request),
         created_at=at,
         next_try_at=at + LEASE,
-    ).on_conflict_ignore().execute()
-    operation: Operation = Operation.select().where(Operation.id == operation_id).for_update().get()
+    )
+    operation = recorded or Operation.read_one("WHERE id = %s FOR UPDATE", operation_id)
+    if operation is None:
+        raise LookupError(f"there is no operation {operation_id}")
     if operation.fingerprint != fingerprint:
         problem = Problem("idempotency_key_reused", "Use a new Idempotency-Key for a request with another body.")
         raise KeyReused(Outcome(problem.status, problem.body(), client, fingerprint))
@@ -68,8 +70,8 @@ def refuse(operation: Operation, problem: Problem, at: datetime) -> None:
 
 def refuse_for_stripe(operation: Operation, session_id: uuid.UUID, refusal: StripeRefused, at: datetime) -> None:
     """Stripe said no to what the command needs: nothing was changed, and trying again would not help."""
-    row = Operation.select().where(Operation.id == operation.id).for_update().get()
-    if row.outcome is None:
+    row = Operation.read_one("WHERE id = %s FOR UPDATE", operation.id)
+    if row is not None and row.outcome is None:
         code = refusal.code or "stripe_refused"
         problem = Problem(
             "stripe_refused", str(refusal), sessionId=str(session_id), stripeCode=code, param=refusal.param

@@ -77,8 +77,9 @@ SAFEGUARDS: dict[str, Safeguard] = {
         (
             Change(
                 "paywindow.models.moves",
-                '    database.execute_sql("SELECT pg_advisory_xact_lock(%s)", (auction_id.int >> 65,))\n',
-                "    del auction_id\n",
+                '_AUCTIONS_LOCK = "pg_advisory_xact_lock('
+                "(('x' || left(replace(auction_id::text, '-', ''), 16))::bit(64) >> 1)::bigint)\"\n",
+                '_AUCTIONS_LOCK = "NULL"\n',
             ),
         ),
         frozenset({"one_session_an_auction"}),
