@@ -89,7 +89,7 @@ def settle(session: PaymentSession, row: Transaction, at: datetime) -> None:
     if row.currency == session.currency and session.platform_fee_minor is not None:
         # An operator may have accepted less than was asked.
         row.platform_fee_minor = min(session.platform_fee_minor, row.amount_minor)
-    row.save(only=[Transaction.settled_at, Transaction.platform_fee_minor])
+    Transaction.change(row.id, settled_at=at, platform_fee_minor=row.platform_fee_minor)
     after_commit(partial(metrics.MONEY_TAKEN.labels(row.currency).inc, row.amount_minor))
     analytics.track(analytics.CHECKOUT_COMPLETED, session, at)
     outbox.follow_up("receipts.issue", at, transaction_id=str(row.id))

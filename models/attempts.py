@@ -118,7 +118,7 @@ def postpone(attempt: CheckoutAttempt, error: str, at: datetime) -> None:
 
 def know_payment_intent(attempt: CheckoutAttempt, payment_intent_id: str) -> None:
     """Remember which PaymentIntent was made on the attempt's page, as Stripe's own Checkout Session says."""
-    CheckoutAttempt.update(stripe_payment_intent_id=payment_intent_id).where(CheckoutAttempt.id == attempt.id).execute()
+    CheckoutAttempt.change(attempt.id, stripe_payment_intent_id=payment_intent_id)
 
 
 def complete(attempt: CheckoutAttempt, at: datetime) -> bool:

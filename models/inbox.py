@@ -80,9 +80,7 @@ def locked(event_id: str) -> StripeEvent:
 
 def handled(row: StripeEvent, verdict: str, at: datetime) -> None:
     """Handling is finished: ``applied``, ``nothing`` (nothing to do), ``foreign`` (not ours) or ``unknown_type``."""
-    StripeEvent.update(handled_at=at, verdict=verdict, next_try_at=None, last_error=None, parked_at=None).where(
-        StripeEvent.id == row.id
-    ).execute()
+    StripeEvent.change(row.id, handled_at=at, verdict=verdict, next_try_at=None, last_error=None, parked_at=None)
 
 
 def failed(row: StripeEvent, error: str, at: datetime) -> None:
@@ -90,24 +88,25 @@ def failed(row: StripeEvent, error: str, at: datetime) -> None:
     tries = row.tries + 1
     parked = tries >= FAILURES_BEFORE_PARKING
     wait = min(_FIRST_BACKOFF * 2 ** min(tries, 20), _LONGEST_BACKOFF)
-    StripeEvent.update(
+    StripeEvent.change(
+        row.id,
         tries=tries,
         last_error=error[:2000],
         parked_at=at if parked else None,
         next_try_at=None if parked else at + wait,
-    ).where(StripeEvent.id == row.id).execute()
+    )
 
 
 def reopen(row: StripeEvent, at: datetime) -> None:
     """Forget how handling ended, parking included: the event stands as it did when it came."""
-    StripeEvent.update(
-        handled_at=None, verdict=None, parked_at=None, tries=0, last_error=None, next_try_at=at + LEASE
-    ).where(StripeEvent.id == row.id).execute()
+    StripeEvent.change(
+        row.id, handled_at=None, verdict=None, parked_at=None, tries=0, last_error=None, next_try_at=at + LEASE
+    )
 
 
 def waits(row: StripeEvent, why: str, until: datetime) -> None:
     """The event came before the fact that it needs; not a failure."""
-    StripeEvent.update(last_error=why, next_try_at=until).where(StripeEvent.id == row.id).execute()
+    StripeEvent.change(row.id, last_error=why, next_try_at=until)
 
 
 def wake(payment_intent_id: str, at: datetime) -> None:

@@ -82,7 +82,7 @@ def apply(session: PaymentSession, event: Event, cause: Cause, **changes: Any) -
         changes["released_at"] = cause.at
     before, to = session.status, found.status or Status(session.status)
     _update(session, to, cause.at, changes)
-    Transition.insert(
+    Transition.create(
         session=session.id,
         version=session.version,
         attempt_number=session.attempt_number,
@@ -94,7 +94,7 @@ def apply(session: PaymentSession, event: Event, cause: Cause, **changes: Any) -
         why=cause.why,
         stripe_event_id=cause.stripe_event_id,
         at=cause.at,
-    ).execute()
+    )
     notifications.announce_move(session, found, cause.at, released=released)
     outbox.follow_up("publish.session", cause.at, session_id=str(session.id))
     about = {"session_id": str(session.id), "by": cause.who}
@@ -106,9 +106,9 @@ def apply(session: PaymentSession, event: Event, cause: Cause, **changes: Any) -
 
 def touch(session_id: uuid.UUID, at: datetime) -> None:
     """Something about the session that the public can see changed, though not its state: a receipt, a fee."""
-    PaymentSession.update(version=PaymentSession.version + 1, updated_at=at).where(
-        PaymentSession.id == session_id
-    ).execute()
+    database.execute_sql(
+        "UPDATE payment_sessions SET version = version + 1, updated_at = %s WHERE id = %s", (at, str(session_id))
+    )
     outbox.follow_up("publish.session", at, session_id=str(session_id))
 
 

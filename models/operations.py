@@ -59,7 +59,7 @@ def finish(operation: Operation, status: int, body: dict[str, Any], at: datetime
     """Set the outcome; it is published once the current transaction has committed."""
     outcome = Outcome(status, body, operation.client, operation.fingerprint)
     operation.outcome, operation.finished_at = outcome.encode(), at
-    operation.save(only=[Operation.outcome, Operation.finished_at, Operation.session])
+    Operation.change(operation.id, outcome=operation.outcome, finished_at=at, session=operation.session_id)
     outbox.follow_up("publish.operation", at, operation_id=str(operation.id))
 
 

@@ -73,3 +73,24 @@ def test_postgres_rules_hold_for_such_an_insert(shop: "Shop") -> None:
         )
     with db.transaction():
         assert PaymentSession.get_by_id(session.id).version == session.version
+
+
+def test_a_row_is_changed_by_its_key_and_no_other_is(shop: "Shop") -> None:
+    del shop
+    with db.transaction():
+        one, other = (
+            Outbox.create(actor="publish.session", arguments="{}", created_at=AT, next_send_at=AT) for _ in range(2)
+        )
+        Outbox.change(one.id, sends=7, next_send_at=AT + timedelta(hours=1))
+        assert (Outbox.get_by_id(one.id).sends, Outbox.get_by_id(other.id).sends) == (7, 1)
+
+
+def test_a_row_is_inserted_once_and_what_is_returned_is_what_was_written(shop: "Shop") -> None:
+    del shop
+    values = {"id": "evt_new", "type": "ping", "livemode": False, "stripe_created_at": AT, "received_at": AT}
+    with db.transaction():
+        first = StripeEvent.create_if_new(**values)
+        assert first is not None
+        assert StripeEvent.create_if_new(**values) is None
+        read = StripeEvent.get_by_id("evt_new")
+    assert first.__data__.items() <= read.__data__.items()
