@@ -1,4 +1,4 @@
-"""``make bench``: run the benchmarks, show a table, write ``build/bench.json``.
+"""``make bench``: run the benchmarks, show a table, write ``build/bench.json`` and pictures beside it.
 
 ``ROWS`` shrinks every row count to at most that many, ``ONLY`` (names, comma-separated) selects benchmarks, ``OUTPUT`` names
 another file than ``build/bench.json``. Run as ``PYTHONPATH=tests python -m benchmarks``.
@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from benchmarks.harness import Bench, Figure, Measure, benchmarks
+from benchmarks.plots import draw
 from benchmarks.report import show, write
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -24,7 +25,8 @@ def main() -> None:
     show(console, figures)
     output = Path(os.environ.get("OUTPUT") or "build/bench.json")
     write(output, figures)
-    console.print(f"written to {output}")
+    pictures = draw(output.parent, figures)
+    console.print("written:", *(str(path) for path in (output, *pictures)))
 
 
 def _chosen(only: str) -> dict[str, Measure]:

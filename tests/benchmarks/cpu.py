@@ -20,8 +20,17 @@ def family(pids: Iterable[int]) -> list[int]:
 
 def cpu_seconds(pid: int) -> float:
     """CPU time that the process itself has used."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICKS
+    return sum(_times(pid)[:2]) / _TICKS
+
+
+def all_cpu_seconds(pids: Iterable[int]) -> float:
+    """CPU time of the processes and of all that descended from them, those that have ended included."""
+    return sum(sum(_times(pid)) for pid in family(pids)) / _TICKS
+
+
+def _times(pid: int) -> list[int]:
+    """User and system time, its own and that of children that have ended, in ticks (proc(5), ``stat``)."""
+    return [int(each) for each in Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()[11:15]]
 
 
 def memory_bytes(pid: int) -> int:

@@ -8,9 +8,9 @@ of this machine alone has no baseline and is printed as it is.
 import importlib
 import pkgutil
 import statistics
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -35,7 +35,10 @@ class Aim:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One row: ``value`` and ``baseline`` in ``unit``; ``note`` says what else was seen."""
+    """One row: ``value`` and ``baseline`` in ``unit``; ``note`` says what else was seen.
+
+    ``series``: all that was measured, in ``unit``, by whose it is, for the picture of how it is spread.
+    """
 
     name: str
     value: float
@@ -43,6 +46,7 @@ class Figure:
     baseline: float | None = None
     aim: Aim | None = None
     note: str = ""
+    series: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
     @property
     def ratio(self) -> float | None:
@@ -50,11 +54,18 @@ class Figure:
         return self.value / self.baseline if self.baseline else None
 
     @property
+    def measure(self) -> float | None:
+        """What the aim is about; ``None`` without one."""
+        if self.aim is None:
+            return None
+        return self.ratio if self.aim.of == "ratio" else self.value
+
+    @property
     def met(self) -> bool | None:
         """Whether the aim is reached; ``None`` without one."""
         if self.aim is None:
             return None
-        found = self.ratio if self.aim.of == "ratio" else self.value
+        found = self.measure
         if found is None:
             return False
         return found >= self.aim.limit if self.aim.bound == "at least" else found <= self.aim.limit

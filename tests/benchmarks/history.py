@@ -1,11 +1,16 @@
 """Years of business in the tables: paid sessions, each with its attempt, its payment and its event, loaded by COPY."""
 
 import io
+import os
 import random
 import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
+import psycopg2
 from benchmarks.installation import Installation
 
 _AT_ONCE = 20_000
@@ -34,21 +39,30 @@ _TABLES = {
 
 def load(installation: Installation, count: int, advance: Callable[[int], None]) -> list[uuid.UUID]:
     """Load as many sessions, with what belongs to them; the ids of some of them, from first to last."""
-    some: list[uuid.UUID] = []
-    for start in range(0, count, _AT_ONCE):
-        purchases = [_purchase() for _ in range(min(_AT_ONCE, count - start))]
-        with installation.database as database, database.cursor() as cursor:
-            for position, (table, columns) in enumerate(_TABLES.items()):
-                rows = io.StringIO("".join(purchase[position] for purchase in purchases))
-                cursor.copy_expert(f"COPY {table} ({columns}) FROM STDIN", rows)
-        some += [uuid.UUID(purchase[0].partition("\t")[0]) for purchase in purchases[:_KNOWN_OF_EACH]]
-        advance(len(purchases))
+    starts = range(0, count, _AT_ONCE)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        shares = [min(_AT_ONCE, count - start) for start in starts]
+        some: list[uuid.UUID] = []
+        for known, share in zip(pool.map(partial(_load, installation), shares), shares, strict=True):
+            some += known
+            advance(share)
     installation.database.autocommit = True
     with installation.database.cursor() as cursor:
         cursor.execute("VACUUM ANALYZE")
         cursor.execute("CHECKPOINT")
     installation.database.autocommit = False
     return some
+
+
+def _load(installation: Installation, count: int) -> list[uuid.UUID]:
+    """Load so many in one transaction; the ids of a few."""
+    purchases = [_purchase() for _ in range(count)]
+    url = installation.stack.environment["DATABASE_URL"]
+    with closing(psycopg2.connect(url)) as database, database, database.cursor() as cursor:
+        for position, (table, columns) in enumerate(_TABLES.items()):
+            rows = io.StringIO("".join(purchase[position] for purchase in purchases))
+            cursor.copy_expert(f"COPY {table} ({columns}) FROM STDIN", rows)
+    return [uuid.UUID(purchase[0].partition("\t")[0]) for purchase in purchases[:_KNOWN_OF_EACH]]
 
 
 def _purchase() -> tuple[str, ...]:

@@ -7,10 +7,11 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import ExitStack, closing
 
 import redis
 from benchmarks.cpu import memory_bytes
-from benchmarks.fronts import Server, fronts, get
+from benchmarks.fronts import Fronts, Server, fronts, get
 from benchmarks.harness import Aim, Bench, Figure, benchmark, percentile
 from benchmarks.snapshots import a_snapshot, of, publish, state_url
 
@@ -32,6 +33,7 @@ def sse(bench: Bench) -> Iterator[Figure]:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     with fronts(bench) as servers:
+        floor = _floor(servers, streams)
         server = servers.ours(FRONT_MAX_STREAMS=str(2 * _STREAMS))
         known = publish(bench, servers, -(-streams // _READERS))
         before = memory_bytes(server.process.pid)
@@ -45,9 +47,22 @@ def sse(bench: Bench) -> Iterator[Figure]:
     yield Figure(
         "sse_memory", each / 1000, "kB", aim=Aim("value", "at most", 20), note="of the front process, each stream"
     )
+    yield Figure("sse_memory_floor", floor / 1000, "kB", note="of aiohttp alone: a stream that is open and silent")
     note = f"p99 from a change to its last reader, {_CHANGES_PER_SECOND} changes/s"
     yield Figure("sse_delay", percentile(delays, 99) * 1000, "ms", note=note)
     yield Figure("sse_delay_p50", percentile(delays, 50) * 1000, "ms", note="half of them")
+
+
+def _floor(servers: Fronts, count: int) -> float:
+    """Bytes that a stream takes of which nobody knows whose it is."""
+    server = servers.baseline("floor")
+    before = memory_bytes(server.process.pid)
+    with ExitStack() as opened:
+        for _ in range(count):
+            connection = opened.enter_context(closing(socket.create_connection((LOOPBACK, server.port))))
+            connection.sendall(get("/stream"))
+            assert connection.recv(_READ_BYTES).startswith(b"HTTP/1.1 200 ")
+        return (memory_bytes(server.process.pid) - before) / count
 
 
 class _Readers:
