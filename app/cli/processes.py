@@ -13,6 +13,8 @@ from paywindow.settings import Role, Settings, secret
 
 _RESTART_DELAY_MS = "500"
 _SHUTDOWN_MS = 25_000
+#: How far each role stands back (nice(2)) where the processor is scarce: nobody waits for a PDF as somebody waits for a checkout.
+_NICE = {"interactive": 0, "sweeps": 5, "receipts": 15}
 
 
 def register(app: typer.Typer) -> None:
@@ -52,6 +54,7 @@ def worker(
     if role not in ROLES:
         raise typer.BadParameter(f"{role!r} is not one of {', '.join(ROLES)}", param_hint="--role")
     Settings.load(Role.WORKER)  # so that a mistake is told once and clearly, not by every process
+    os.nice(_NICE[role])
     os.environ.setdefault("dramatiq_restart_delay", _RESTART_DELAY_MS)
     os.environ.setdefault("DATABASE_POOL_SIZE", str(threads))
     metrics_server.prepare_folder(os.environ)
