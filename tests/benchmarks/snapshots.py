@@ -30,7 +30,9 @@ def publish(bench: Bench, servers: Fronts, count: int) -> list[uuid.UUID]:
 def a_snapshot(bench: Bench) -> tuple[str, Snapshot]:
     """A new session of the installation, and what was published about it."""
     stack = bench.installation.stack
-    session_id = str(Marketplace(stack).create("Walnut side table", "275.50")["paymentSession"]["id"])
+    market = Marketplace(stack)
+    session_id = str(market.create("Walnut side table", "275.50")["paymentSession"]["id"])
+    market.status(session_id)  # published by then
     with redis.Redis.from_url(state_url(stack.environment), decode_responses=True) as state:
         fields = state.hgetall(published.session_key(uuid.UUID(session_id)))
     texts = {name: fields[name] for name in ("service", "buyer", "service_closing", "buyer_closing")}

@@ -64,11 +64,12 @@ def _settlements(bench: Bench, count: int) -> float:
     stack.processes.pop(_WORKER).stop()
     sandbox.webhook_mode("paused")
     _pay(bench, windows)
-    sandbox.webhook_mode("normal")
     waiting = int(sandbox.call("POST", "/webhooks/flush")["sent"])  # type: ignore[call-overload]
+    sandbox.webhook_mode("normal")
     installation.wait(lambda: installation.broker.hlen("dramatiq:events.msgs") >= waiting, "the webhooks to be taken")
     for number in range(_PROCESSES):
         stack.start(_WORKER, known_as=f"{_WORKER}{number or ''}")
+    installation.wait(lambda: windows.open() == 0, "the payments to be settled")
     _wait_until_worked_off(bench)
     ended = time.time()
     (begun,) = installation.query(
