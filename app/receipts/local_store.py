@@ -1,5 +1,6 @@
 """Receipts in a folder: for development and for a single machine, with the promises of the S3 store."""
 
+import glob
 import os
 import tempfile
 from pathlib import Path
@@ -11,13 +12,15 @@ from paywindow.receipts.storage import PDF, StorageRefused, StorageUnavailable, 
 class LocalStore:
     """``LocalStore(folder, public_url, secret)``; the folder is made when first written to.
 
-    A file appears under its name complete and on disk, or not at all: it is written and synced under another name, then
-    linked, and a link never replaces. ``public_url``: where the front end answers, such as ``http://127.0.0.1:8080``.
+    A file appears under its name complete and on disk, or not at all: it is written and synced as a draft in a folder beside,
+    then linked, and a link never replaces. What a killed writer has left of a draft goes when the file is stored after all.
+    ``public_url``: where the front end answers, such as ``http://127.0.0.1:8080``.
     ``secret``: signs the links (:mod:`paywindow.receipts.local_url`).
     """
 
     def __init__(self, folder: Path, public_url: str, secret: str):
         self._folder = folder
+        self._drafts = folder / ".drafts"
         self._public_url = public_url
         self._secret = secret
 
@@ -27,6 +30,7 @@ class LocalStore:
         try:
             self._write_once(target, body)
             stored = target.read_bytes()
+            self._forget_drafts(target)
         except OSError as error:
             raise StorageUnavailable(f"{key} could not be stored: {error.strerror}") from error
         digest = sha256(stored)
@@ -56,19 +60,24 @@ class LocalStore:
         if target.exists():
             return
         self._make_folder(target.parent)
-        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=".new-")
+        self._make_folder(self._drafts)
+        handle, draft = tempfile.mkstemp(dir=self._drafts, prefix=f"{target.name}-")
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(body)
                 file.flush()
                 os.fsync(file.fileno())
             try:
-                os.link(temporary, target)
-            except FileExistsError:
-                return  # another writer was first; theirs is adopted
+                os.link(draft, target)
+            except (FileExistsError, FileNotFoundError):
+                return  # another writer was first, and may have taken our draft for one that was left; theirs is adopted
             _sync_folder(target.parent)
         finally:
-            Path(temporary).unlink()
+            Path(draft).unlink(missing_ok=True)
+
+    def _forget_drafts(self, target: Path) -> None:
+        for left in self._drafts.glob(f"{glob.escape(target.name)}-*"):
+            left.unlink(missing_ok=True)
 
     def _make_folder(self, folder: Path) -> None:
         """Make a folder below ours and its parents, each recorded on disk in the one above it."""

@@ -11,6 +11,8 @@ from typing import Any
 
 import psycopg2
 import redis
+import requests
+from prometheus_client.parser import text_string_to_metric_families
 from psycopg2.extensions import connection
 
 from paywindow.budget import SWEEP_SHARE
@@ -22,6 +24,7 @@ from paywindow.settings import Settings
 #: test key; ``STRIPE_RATE_LIMIT`` sets another, and one far too high shows what the machine can do at most.
 RATE_LIMIT = int(os.environ.get("STRIPE_RATE_LIMIT", "50"))
 _PATIENCE_SECONDS = 300.0
+_TIMEOUT_SECONDS = 30
 _POLL_SECONDS = 0.1
 
 
@@ -44,6 +47,19 @@ class Installation:
     def limit(self, rate: int | None) -> None:
         """Set the sandbox's rate limit; ``None`` lifts it, to prepare a benchmark."""
         self.sandbox.call("POST", "/rate-limit", rate=rate)
+
+    def measured(self, process: str, name: str, **labels: str) -> float:
+        """The sum of a process's samples of this name whose labels begin so."""
+        port = self.stack.metrics_ports[process]
+        text = requests.get(f"http://127.0.0.1:{port}/metrics", timeout=_TIMEOUT_SECONDS).text
+        samples = [
+            each for family in text_string_to_metric_families(text) for each in family.samples if each.name == name
+        ]
+        return sum(
+            each.value
+            for each in samples
+            if all(each.labels.get(label, "").startswith(value) for label, value in labels.items())
+        )
 
     @contextmanager
     def without(self, *names: str) -> Iterator[None]:

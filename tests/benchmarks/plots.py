@@ -8,7 +8,7 @@ import matplotlib
 from benchmarks.harness import Figure
 
 matplotlib.use("Agg")
-from matplotlib import pyplot
+from matplotlib import pyplot, ticker
 
 _REACHED, _MISSED = "#2a7", "#c43"
 
@@ -32,6 +32,7 @@ def _aims(path: Path, figures: Sequence[Figure]) -> Path:
     axes.barh(names, beyond, color=[_REACHED if each.met else _MISSED for each in figures])
     axes.axvline(0, color="black", linewidth=0.8)
     axes.invert_yaxis()
+    axes.xaxis.set_major_locator(ticker.MultipleLocator(1))
     axes.xaxis.set_major_formatter(lambda place, _: f"{2**place:g}×")
     axes.set_xlabel("how many times as good as the aim")
     return _saved(figure, path)

@@ -1,5 +1,6 @@
 """The folder store: written once, complete or not at all, links that cannot be bent."""
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -42,6 +43,19 @@ def test_of_many_writers_at_once_one_wins_and_all_report_it(store: LocalStore, t
     assert len(set(results)) == 1
     assert sha256(store.get(KEY)) == results[0].sha256
     assert [path.name for path in (tmp_path / "receipts/receipts/2026").iterdir()] == ["R-2026-000123.pdf"]
+
+
+@pytest.mark.parametrize("moment", ["os.fsync", "os.link", "pathlib.Path.unlink"])
+def test_a_killed_writer_leaves_nothing_once_the_file_is_stored(store: LocalStore, tmp_path: Path, moment: str) -> None:
+    with pytest.MonkeyPatch.context() as killed:
+        killed.setattr(moment, lambda *_, **__: os._exit(9))
+        if (child := os.fork()) == 0:
+            store.put(KEY, b"%PDF-1.7 one")
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+
+    assert store.put(KEY, b"%PDF-1.7 one").size == len(b"%PDF-1.7 one")
+
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [tmp_path / "receipts" / KEY]
 
 
 def test_a_missing_file_is_refused(store: LocalStore) -> None:

@@ -8,20 +8,17 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 import redis
-import requests
 from benchmarks.harness import Aim, Bench, Figure, benchmark, percentile
 from benchmarks.history import load
 from benchmarks.installation import Installation, installed
 from benchmarks.settlements import Settlements, settlements
 from benchmarks.snapshots import state_url
-from prometheus_client.parser import text_string_to_metric_families
 
 from paywindow import published
 from paywindow.cli.demo import Marketplace
 
 _MANY, _FEW = 1_000_000, 10_000
 _TIMES = 60
-_TIMEOUT_SECONDS = 30
 
 
 @dataclass
@@ -49,12 +46,11 @@ class _Side:
 
     def sweeps(self) -> tuple[float, float]:
         """Seconds that the sweeps have taken so far, and how many there were."""
-        port = self.installation.stack.metrics_ports["worker-sweeps"]
-        text = requests.get(f"http://127.0.0.1:{port}/metrics", timeout=_TIMEOUT_SECONDS).text
-        samples = [each for family in text_string_to_metric_families(text) for each in family.samples]
-        ours = [each for each in samples if each.labels.get("actor", "").startswith("sweeps.")]
-        name = "payments_message_duration_seconds"
-        return tuple(sum(each.value for each in ours if each.name == name + kind) for kind in ("_sum", "_count"))  # type: ignore[return-value]
+        seconds, runs = (
+            self.installation.measured("worker-sweeps", f"payments_message_duration_seconds_{kind}", actor="sweeps.")
+            for kind in ("sum", "count")
+        )
+        return seconds, runs
 
 
 @benchmark("growth")

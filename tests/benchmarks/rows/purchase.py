@@ -9,6 +9,7 @@ from benchmarks.harness import Bench, Figure, benchmark
 from benchmarks.installation import Installation
 
 from paywindow.cli.demo import Marketplace
+from paywindow.messages import ROLES
 
 _PURCHASES = 300
 _AT_ONCE = 8
@@ -70,6 +71,7 @@ _WORK = {
     "commits": ("commits", "of Postgres, reads that stand alone among them"),
     "stored": ("bytes", "that tables and indexes grew by"),
     "commands": ("commands", "of Redis, scripts counted as one and what they call besides"),
+    "calls": ("calls", "to Stripe"),
     "remembered": ("bytes", "that Redis' memory grew by, until the snapshot expires"),
 }
 
@@ -97,6 +99,9 @@ class _Spent(dict[str, float]):
             self[name] = all_cpu_seconds(pids)
         installation.query("SELECT pg_stat_force_next_flush()")
         ((wal, commits, stored),) = installation.query(_COUNTERS)
+        self["calls"] = sum(
+            installation.measured(f"worker-{role}", "payments_stripe_request_seconds_count") for role in ROLES
+        )
         found = installation.broker.info()
         self["wal"], self["commits"], self["stored"] = float(wal), float(commits), float(stored)
         self["commands"], self["remembered"] = float(found["total_commands_processed"]), float(found["used_memory"])
