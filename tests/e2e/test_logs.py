@@ -107,9 +107,7 @@ def test_a_requests_id_leads_from_the_front_end_through_the_workers_to_what_foll
     assert worker["message_id"]
     assert worker["session_id"] == session_id
     assert worker["attempt_id"]
-    run.await_line(
-        "a follow-up's line", request_id=run.request_id, actor="notifications.deliver", session_id=session_id
-    )
+    run.await_line("a follow-up's line", file="worker-receipts", request_id=run.request_id, actor="analytics.track")
 
 
 def test_a_sessions_id_leads_to_the_lines_of_every_process_that_had_to_do_with_it(run: Run) -> None:
