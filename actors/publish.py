@@ -40,8 +40,9 @@ def publish_operation(operation_id: str, outbox_id: int | None = None) -> None:
     _forget(outbox_id)
 
 
-#: Somebody waits to see it: another trip through the queue would take longer than the work.
-AT_ONCE = {"publish.operation": publish_operation, "publish.session": publish_session}
+#: Somebody waits to see it: another trip through the queue would take longer than the work. The session comes first, so that
+#: whoever has the answer to a command can read what it did.
+AT_ONCE = {"publish.session": publish_session, "publish.operation": publish_operation}
 
 
 def _forget(outbox_id: int | None) -> None:

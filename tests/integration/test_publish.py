@@ -172,3 +172,18 @@ def test_what_could_not_be_published_at_once_is_left_to_the_sweep(
     shop.sweep()
 
     assert shop.snapshot(session)["paymentSession"]["status"] == "canceled"
+
+
+def test_who_has_the_answer_to_a_command_can_read_what_it_did(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    published: list[str] = []
+    publisher = type(runtime().publisher)
+    for name in ("session", "outcome"):
+        told = getattr(publisher, name)
+        monkeypatch.setattr(
+            publisher, name, lambda *given, told=told, name=name: (published.append(name), told(*given))
+        )
+    monkeypatch.setattr(db, "_at_once", publish.AT_ONCE)
+
+    shop.open_session()
+
+    assert published == ["session", "outcome"]
