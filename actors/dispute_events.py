@@ -6,15 +6,14 @@ something changed. Stripe is read for how it stands (``disputes.read``). Refunds
 
 from paywindow.actors.event_context import APPLIED, FOREIGN, NOTHING, Context, NotYet
 from paywindow.actors.runtime import runtime
-from paywindow.disputes import StripeDispute, read_dispute
+from paywindow.disputes import read_dispute
 from paywindow.models import attempts, disputes, moves, payments
-from paywindow.models.tables import Transaction
 
 
 def dispute_changed(context: Context) -> str:
     """A dispute was opened, took money, was answered, gave money back, or was decided."""
     found = read_dispute(context.subject)
-    paid = _payment(found)
+    paid = payments.of_intent(found.payment_intent_id)
     if paid is None:
         intent = found.payment_intent_id
         if intent is not None and attempts.of_payment_intent(intent) is not None:
@@ -25,7 +24,3 @@ def dispute_changed(context: Context) -> str:
     borne_by = "seller" if runtime().settings.dispute_seller_policy == "reverse" else "platform"
     disputes.told_of(paid, found, borne_by, context.at)
     return APPLIED
-
-
-def _payment(found: StripeDispute) -> Transaction | None:
-    return payments.of_intent(found.payment_intent_id)

@@ -141,8 +141,14 @@ class _AfterCommit(threading.local):
 #: What is run by who committed it, by actor, the most urgent first.
 AtOnce = Mapping[str, Callable[..., None]]
 _after_commit = _AfterCommit()
-_send: Send | None = None
 _at_once: AtOnce = {}
+
+
+def _refuse_to_send(message: Message[Any], *, delay: int | None = None) -> object:
+    raise RuntimeError(f"{message.actor_name} ({delay}) would be sent by a command that only reads")
+
+
+_send: Send = _refuse_to_send
 
 
 def connect(database_url: str, pool_size: int, send: Send, at_once: AtOnce | None = None) -> None:
@@ -170,10 +176,6 @@ def connect(database_url: str, pool_size: int, send: Send, at_once: AtOnce | Non
 def connect_to_read(database_url: str) -> None:
     """Point the models at a database for a command that changes nothing."""
     connect(database_url, 1, _refuse_to_send)
-
-
-def _refuse_to_send(message: Message[Any], *, delay: int | None = None) -> object:
-    raise RuntimeError(f"{message.actor_name} ({delay}) would be sent by a command that only reads")
 
 
 def disconnect() -> None:
@@ -205,7 +207,7 @@ def transaction() -> Iterator[None]:
                 _try(message, partial(run, *message.args, **message.kwargs))
     for message, delay in messages:
         if message.actor_name not in _at_once:
-            _try(message, partial(_enqueue, message, delay))
+            _try(message, partial(_send, message, delay=delay))
 
 
 @contextmanager
@@ -245,13 +247,7 @@ def after_commit(action: Callable[[], None]) -> None:
     _after_commit.actions.append(action)
 
 
-def _enqueue(message: Message[Any], delay: int | None) -> None:
-    if _send is None:
-        raise RuntimeError("connect() has not been called")
-    _send(message, delay=delay)
-
-
-def _try(message: Message[Any], follow_up: Callable[[], None]) -> None:
+def _try(message: Message[Any], follow_up: Callable[[], object]) -> None:
     try:
         follow_up()
     except Exception:

@@ -46,9 +46,7 @@ def begin(
         created_at=at,
         next_try_at=at + LEASE,
     )
-    operation = recorded or Operation.read_one("WHERE id = %s FOR UPDATE", operation_id)
-    if operation is None:
-        raise LookupError(f"there is no operation {operation_id}")
+    operation = recorded or _locked(operation_id)
     if operation.fingerprint != fingerprint:
         problem = Problem("idempotency_key_reused", "Use a new Idempotency-Key for a request with another body.")
         raise KeyReused(Outcome(problem.status, problem.body(), client, fingerprint))
@@ -70,13 +68,21 @@ def refuse(operation: Operation, problem: Problem, at: datetime) -> None:
 
 def refuse_for_stripe(operation: Operation, session_id: uuid.UUID, refusal: StripeRefused, at: datetime) -> None:
     """Stripe said no to what the command needs: nothing was changed, and trying again would not help."""
-    row = Operation.read_one("WHERE id = %s FOR UPDATE", operation.id)
-    if row is not None and row.outcome is None:
+    row = _locked(operation.id)
+    if row.outcome is None:
         code = refusal.code or "stripe_refused"
         problem = Problem(
             "stripe_refused", str(refusal), sessionId=str(session_id), stripeCode=code, param=refusal.param
         )
         refuse(row, problem, at)
+
+
+def _locked(operation_id: uuid.UUID) -> Operation:
+    """The operation's row, locked until the transaction ends."""
+    row = Operation.read_one("WHERE id = %s FOR UPDATE", operation_id)
+    if row is None:
+        raise LookupError(f"there is no operation {operation_id}")
+    return row
 
 
 def outcome(operation: Operation) -> Outcome | None:
