@@ -25,8 +25,9 @@ CARDS = {
     "refunds pend": "4000000000007726",
     "refunds fail": "4000000000005126",
 }
-#: After one of these nothing more comes by itself.
+#: After one of these nothing more comes by itself; nor after both of those: the page cannot be opened.
 OVER = {"payment.completed", "payment.expired", "payment.canceled", "payment.refunded", "payment.held"}
+REFUSED = {"payment.failed", "auction.released"}
 
 
 class Purchase:
@@ -71,7 +72,12 @@ class Purchase:
     def told(self, *kinds: str) -> Callable[[], bool]:
         """A wait: until the marketplace was told one of these, or that it is over."""
         wanted = OVER | set(kinds)
-        return lambda: not wanted.isdisjoint(self._board.told(self.session_id))
+
+        def come() -> bool:
+            told = self._board.told(self.session_id)
+            return not wanted.isdisjoint(told) or told >= REFUSED
+
+        return come
 
     def was_told(self, kind: str) -> bool:
         """Whether it was."""
