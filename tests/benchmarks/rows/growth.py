@@ -56,12 +56,12 @@ class _Side:
 @benchmark("growth")
 def growth(bench: Bench) -> Iterator[Figure]:
     """In turns, so that whatever else the machine does burdens both."""
-    many, few, times = bench.sized(_MANY), min(bench.sized(_FEW), _FEW), bench.sized(_TIMES)
+    many, few, rounds = bench.sized(_MANY), bench.sized(_FEW), bench.rounded(_TIMES)
     with ExitStack() as resources:
         sides = [_side(bench, count, resources) for count in (many, few)]
         before = [side.sweeps() for side in sides]
-        task = bench.progress.add_task("growth", total=times)
-        for _ in range(times):
+        task = bench.progress.add_task("growth", total=len(rounds))
+        for _ in rounds:
             for side in sides:
                 side.step()
             bench.progress.advance(task)
