@@ -63,7 +63,7 @@ class Storm:
         try:
             with faults()[blow.fault].strike(self.ground, **blow.details) as hit:
                 time.sleep(blow.seconds if hit else 0)
-        except (redis.RedisError, psycopg2.Error, ConnectionError):
+        except (redis.RedisError, psycopg2.Error, ConnectionError, ProcessLookupError):
             pass  # another blow has hit what this one needs; what it left is lifted with all the others
         except Exception as error:
             self.broken.append(f"{blow}: {type(error).__name__}: {error}")
