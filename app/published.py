@@ -53,6 +53,12 @@ end
 redis.call('PUBLISH', ARGV[3], KEYS[1])
 return 1
 """
+# Makes the entry of a window unless a snapshot says that it is closed: one that was closed since Postgres was read would seem
+# open for as long as it once had. KEYS: the snapshot, the remaining time. ARGV: remaining ms.
+_MIRROR_WINDOW = """
+if redis.call('HGET', KEYS[1], 'closes_ms') ~= '0' then redis.call('SET', KEYS[2], '', 'PX', ARGV[1]) end
+"""
+
 # DEL comes first because it needs no memory: a script that has begun to write may go on when Redis is full.
 _PUBLISH_ENTRY = """
 redis.call('DEL', KEYS[1])
@@ -152,6 +158,7 @@ class Publisher:
         self._redis = client
         self._snapshot = client.register_script(_PUBLISH_SNAPSHOT)
         self._entry = client.register_script(_PUBLISH_ENTRY)
+        self._window = client.register_script(_MIRROR_WINDOW)
 
     def session(self, session_id: uuid.UUID, snapshot: Snapshot) -> None:
         """Publish a snapshot unless a newer one is there."""
@@ -184,7 +191,8 @@ class Publisher:
                 right = expires_at - now
                 drifts.append(abs(right - timedelta(milliseconds=max(remaining, 0))))
                 if drifts[-1] > DRIFT_TOLERANCE:
-                    pipeline.set(window_key(identifier), "", px=right)
+                    keys = [session_key(identifier), window_key(identifier)]
+                    self._window(keys=keys, args=[right // timedelta(milliseconds=1)], client=pipeline)
             pipeline.execute()
         return drifts
 

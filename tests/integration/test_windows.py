@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from paywindow import clock, ids, jsons, messages, metrics
+from paywindow.actors.runtime import runtime
 from paywindow.errors import StripeUnavailable
 from paywindow.models import moves
 from paywindow.models.database import transaction
@@ -423,6 +424,16 @@ def test_every_open_window_is_compared_and_no_closed_one(shop):
     assert repairs == 2
     assert all(shop.state.exists(window_key(session.id)) for session in others)
     assert not shop.state.exists(window_key(ended.id))
+
+
+def test_a_window_that_is_closed_while_it_is_compared_does_not_seem_open(shop):
+    session = shop.open_session(window_minutes=120)
+    read_before = [(session.id, session.expires_at)]
+    override(shop, "window.expire", session)
+
+    runtime().publisher.mirror_windows(read_before)
+
+    assert not shop.state.exists(window_key(session.id))
 
 
 # Overrides
