@@ -35,6 +35,8 @@ TRIES_BEFORE_LOOKING = 2
 LOOKUP_MARGIN = timedelta(minutes=5)
 #: Parameters younger than this cannot have gone stale: if Stripe refuses their ``expires_at``, fresh ones would fare no better.
 TOO_FRESH_TO_BE_STALE = timedelta(seconds=15)
+#: Our own word, where Stripe's keys are of no use any more and its list does not have the page.
+_NEVER_ARRIVED = "attempt_never_arrived"
 
 
 @actor("checkout.open")
@@ -148,7 +150,7 @@ def _ask(attempt: CheckoutAttempt) -> Checkout:
     if _key_may_be_forgotten(attempt):
         page = _find(attempt)
         if page is None:
-            raise StripeRefused("Stripe has no Checkout Session for this attempt", code="attempt_never_arrived")
+            raise StripeRefused("Stripe has no Checkout Session for this attempt", code=_NEVER_ARRIVED)
         return page
     # A 500 is replayed under its key for as long as Stripe keeps that, though the page may be there.
     found = _find(attempt) if attempt.tries >= TRIES_BEFORE_LOOKING else None
@@ -211,15 +213,16 @@ def _clocks(session: PaymentSession, attempt: CheckoutAttempt, page: Checkout) -
 
 
 def _give_up(attempt: CheckoutAttempt, refusal: StripeRefused, at: datetime) -> CheckoutAttempt | None:
-    """Stripe will never open this page. One whose frozen ``expires_at`` has only grown too old to be taken is replaced, and one
-    whose customer was deleted at Stripe.
+    """Stripe will never open this page. It is replaced if all that is wrong with it is its age (its frozen ``expires_at``, or the
+    key of a call that never arrived), or that its customer was deleted at Stripe.
     """
     session = moves.lock_session(attempt.session_id)
     if session is None or not attempts.refuse(attempt, str(refusal), at):
         return None
     cause = Cause(f"system:{attempt.kind}", at, why=str(refusal))
     current = session.attempt_number == attempt.number
-    stale = refusal.param == "expires_at" and at - attempt.created_at > TOO_FRESH_TO_BE_STALE
+    stale = refusal.code == _NEVER_ARRIVED
+    stale |= refusal.param == "expires_at" and at - attempt.created_at > TOO_FRESH_TO_BE_STALE
     if (refusal.param, refusal.code) == ("customer", "resource_missing"):
         forget_customer(attempt, at)
         stale = True

@@ -251,19 +251,37 @@ def test_after_23_hours_the_page_is_looked_up_and_not_posted_again(shop: Shop) -
     assert shop.ledger()["calls"]["POST /v1/checkout/sessions"] == posts
 
 
-def test_a_call_that_never_arrived_is_given_up_after_23_hours(shop: Shop) -> None:
+def _call_that_never_arrived(shop: Shop) -> uuid.UUID:
+    """A create whose call to Stripe was cut off on its way; its operation."""
     shop.fault("refuse_connection", times=2, **PAGES)
     message = shop.create_message(shop.request())
     with pytest.raises(StripeUnavailable):
         shop.run(message)
+    return uuid.UUID(message.kwargs["operation_id"])
+
+
+def test_a_call_that_never_arrived_is_made_anew_after_23_hours(shop: Shop) -> None:
+    operation = _call_that_never_arrived(shop)
     shop.pass_time(hours=23, minutes=1)
 
     shop.sweep()
 
-    outcome = shop.outcome(uuid.UUID(message.kwargs["operation_id"]))
     (session,) = shop.rows(PaymentSession)
-    assert (outcome["status"], outcome["body"]["stripeCode"]) == (422, "attempt_never_arrived")
-    assert session.released_at is not None
+    (page,) = shop.ledger()["sessions"]
+    assert (session.status, session.attempt_number, session.released_at) == ("pending", 2, None)
+    assert shop.checkout_id(session) == page["id"]
+    assert shop.outcome(operation)["status"] == 201
+
+
+def test_a_call_that_never_arrived_in_the_whole_window_lets_it_close_as_any_other(shop: Shop) -> None:
+    operation = _call_that_never_arrived(shop)
+    shop.pass_time(hours=25)
+
+    shop.sweep()
+
+    (session,) = shop.rows(PaymentSession)
+    assert (session.status, session.released_at is not None) == ("expired", True)
+    assert shop.outcome(operation)["body"]["code"] == "session_expired"
     assert shop.ledger()["sessions"] == []
 
 
