@@ -46,11 +46,15 @@ _KINDS = {
 }
 _EXPRESSION = "|".join(f"(?P<{kind}>{pattern})" for kind, pattern in _KINDS.items())
 
-# Almost every line has none of these, and then there is nothing to look for.
-_HINT = re.compile(
-    r"[@%?&=]|(?:sk|rk|whsec|pwk|secret)_|://|earer|asic|(?i:word|passwd|card_number|cvc|cvv)|-----|Failing row|LINE \d"
-    r"|(?<!\d)\d(?:[ \-\u00a0]?\d){12}|[0-9a-f]{32}\."
+# Almost every text has none of these, and then there is nothing to look for. Texts are looked for one by one, in lower case: an
+# expression that has them all takes four times as long, on every line of a log.
+_HINTS = (
+    *("@", "%", "?", "&", "=", "://", "-----"),
+    *("sk_", "rk_", "whsec_", "pwk_", "secret_", "earer", "asic", "word", "passwd", "card_number", "cvc", "cvv"),
+    *("failing row", "line "),
 )
+_LONG_NUMBER = re.compile(r"\d[\d \-\u00a0]{12}")
+_TOKEN = re.compile(r"[0-9a-f]{32}\.")
 
 _pattern = re.compile(_EXPRESSION)
 _literals: tuple[str, ...] = ()
@@ -73,7 +77,7 @@ def scrub(text: str) -> str:
     """The text with each find replaced by its kind in brackets: ``[card]``, ``[email]``..."""
     if len(text) > LONGEST_TEXT:
         text = f"{text[:LONGEST_TEXT]} [{len(text) - LONGEST_TEXT} more characters]"
-    return _pattern.sub(_replace, text) if _HINT.search(text) or _holds_secret(text) else text
+    return _pattern.sub(_replace, text) if _may_hold_any(text) else text
 
 
 def scrubbed(value: Any) -> Any:
@@ -94,11 +98,15 @@ def scrubbed(value: Any) -> Any:
     return scrub(str(value))
 
 
-def _holds_secret(text: str) -> bool:
-    for literal in _literals:  # noqa: SIM110 - any() takes three times as long, on every line of a log
+def _may_hold_any(text: str) -> bool:
+    folded = text.casefold()
+    for hint in _HINTS:  # not any(), which takes three times as long
+        if hint in folded:
+            return True
+    for literal in _literals:
         if literal in text:
             return True
-    return False
+    return bool(_LONG_NUMBER.search(text) or ("." in text and _TOKEN.search(text)))
 
 
 @lru_cache(maxsize=1024)
