@@ -5,7 +5,7 @@ So they are audited under the operator's name, happen once however often they ar
 
 import time
 import uuid
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,8 +13,10 @@ from paywindow import ids, messages
 from paywindow.cli.connections import client_name, open_redis
 from paywindow.cli.failures import Refused
 from paywindow.errors import Problem
-from paywindow.published import Outcome, operation_key
 from paywindow.settings import Role, Settings, secret
+
+if TYPE_CHECKING:
+    from paywindow.published import Outcome
 
 PATIENCE_SECONDS = 30.0
 _POLL_SECONDS = 0.05
@@ -50,9 +52,9 @@ def perform(actor: str, request: dict[str, Any], key: str | None = None) -> dict
     return outcome.body
 
 
-def _run(settings: Settings, message: Any, operation_id: uuid.UUID, fingerprint: str) -> Outcome | None:
+def _run(settings: Settings, message: Any, operation_id: uuid.UUID, fingerprint: str) -> "Outcome | None":
     from paywindow.broker import make_broker
-    from paywindow.published import conflict_key
+    from paywindow.published import Outcome, conflict_key, operation_key
 
     state = open_redis(settings.state_url)
     make_broker(secret(settings.redis_url)).enqueue(message)

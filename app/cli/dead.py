@@ -1,7 +1,7 @@
 """``paywindow dead``: dead letters, for operators."""
 
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -10,9 +10,11 @@ from paywindow.cli.asking import Yes, confirm
 from paywindow.cli.connections import open_redis
 from paywindow.cli.output import AsJson, Column, emit, facts, heading, say, table, when
 from paywindow.clock import isoformat
-from paywindow.dead_letters import DeadLetter, DeadLetters
 from paywindow.errors import Problem
 from paywindow.settings import Role, Settings, secret
+
+if TYPE_CHECKING:
+    from paywindow.dead_letters import DeadLetter, DeadLetters
 
 app = typer.Typer(help="Messages whose actor failed for good.", no_args_is_help=True)
 
@@ -66,11 +68,13 @@ def discard(letter_id: Id, yes: Yes = False, as_json: AsJson = False) -> None:
     emit({**_plain(letter), "discarded": True}, as_json, lambda: say(f"{letter_id} is discarded"))
 
 
-def _open() -> DeadLetters:
+def _open() -> "DeadLetters":
+    from paywindow.dead_letters import DeadLetters
+
     return DeadLetters(open_redis(secret(Settings.load(Role.SCHEDULER).redis_url)))
 
 
-def _find(letters: DeadLetters, letter_id: str) -> DeadLetter:
+def _find(letters: "DeadLetters", letter_id: str) -> "DeadLetter":
     letter = letters.find(letter_id)
     if letter is None:
         raise _gone(letter_id)
@@ -81,13 +85,13 @@ def _gone(letter_id: str) -> Problem:
     return Problem("not_found", f"There is no dead letter {letter_id}.")
 
 
-def _plain(letter: DeadLetter) -> dict[str, Any]:
+def _plain(letter: "DeadLetter") -> dict[str, Any]:
     known = asdict(letter)
     del known["died_at"]
     return {**known, "diedAt": isoformat(letter.died_at), "error": letter.error}
 
 
-def _print(letter: DeadLetter) -> None:
+def _print(letter: "DeadLetter") -> None:
     facts(
         {
             "id": letter.id,

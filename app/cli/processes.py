@@ -48,38 +48,27 @@ def worker(
     threads: Annotated[int, typer.Option(min=1, help="Threads a process.")] = 8,
 ) -> None:
     """Run actors: one dramatiq master for one class of work."""
-    from paywindow import metrics_server
+    from dramatiq import cli as dramatiq
+
+    from paywindow import logs, metrics_server
     from paywindow.messages import ROLES
 
     if role not in ROLES:
         raise typer.BadParameter(f"{role!r} is not one of {', '.join(ROLES)}", param_hint="--role")
-    Settings.load(Role.WORKER)  # so that a mistake is told once and clearly, not by every process
+    logs.configure(Settings.load(Role.WORKER), "worker")  # a mistake is told once and clearly, not by every process
     os.nice(_NICE[role])
     os.environ.setdefault("dramatiq_restart_delay", _RESTART_DELAY_MS)
     os.environ.setdefault("DATABASE_POOL_SIZE", str(threads))
     metrics_server.prepare_folder(os.environ)
     arguments = [
-        "--processes",
-        str(processes),
-        "--threads",
-        str(threads),
-        "--worker-shutdown-timeout",
-        str(_SHUTDOWN_MS),
+        "paywindow.actors.worker:broker",
+        *("--processes", str(processes)),
+        *("--threads", str(threads)),
+        *("--worker-shutdown-timeout", str(_SHUTDOWN_MS)),
+        "--skip-logging",
+        *("--queues", *ROLES[role]),
     ]
-    # -P: dramatiq puts the working directory first on sys.path by itself, nothing else should.
-    os.execv(  # noqa: S606 - the master replaces us, so that signals and exit codes are its own
-        sys.executable,
-        [
-            sys.executable,
-            "-P",
-            "-m",
-            "paywindow.worker_master",
-            "paywindow.actors.worker:broker",
-            *arguments,
-            "--queues",
-            *ROLES[role],
-        ],
-    )
+    sys.exit(dramatiq.main(dramatiq.make_argument_parser().parse_args(arguments)))
 
 
 def scheduler() -> None:

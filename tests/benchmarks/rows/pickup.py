@@ -27,7 +27,10 @@ _IDLE_SECONDS = 10.0
 
 _DRAMATIQ = ["--processes", "1", "--threads", "8", "--path", str(_TESTS)]
 _COMMANDS = {
-    "ours": ["paywindow.worker_master", "benchmarks.pickup_workers:app", *_DRAMATIQ, "--queues", *ROLES["interactive"]],
+    "ours": [
+        *("dramatiq", "benchmarks.pickup_workers:app", *_DRAMATIQ),
+        *("--skip-logging", "--queues", *ROLES["interactive"]),
+    ],
     "Dramatiq": ["dramatiq", "benchmarks.pickup_workers:app", *_DRAMATIQ],
     "Celery": [
         "celery",
