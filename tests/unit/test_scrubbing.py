@@ -94,6 +94,32 @@ def test_no_surrounding_text_lets_a_card_through(before: str, number: str, after
     assert number not in scrub(f"{before}{number}{after}")
 
 
+PIECES = [
+    *(text for text, _ in PRIVATE.values()),
+    *ORDINARY,
+    *TEST_CARDS,
+    "PASSWD: x",
+    "passwd=x",
+    "Cvc: 123",
+    "card_number=4",
+]
+
+
+@given(st.lists(st.one_of(st.sampled_from(PIECES), st.text(max_size=8))).map("".join))
+def test_what_is_passed_over_for_want_of_hints_would_not_have_been_changed(text: str) -> None:
+    if not scrubbing._may_hold_any(text):
+        assert scrubbing._pattern.sub(scrubbing._replace, text) == text
+
+
+@pytest.mark.parametrize("piece", PIECES)
+@given(st.data())
+def test_every_cut_of_a_private_text_that_is_still_private_has_a_hint(piece: str, data: st.DataObject) -> None:
+    begin, end = sorted(data.draw(st.tuples(*[st.integers(0, len(piece))] * 2)))
+    cut = piece[begin:end].swapcase() if data.draw(st.booleans()) else piece[begin:end]
+    if scrubbing._pattern.sub(scrubbing._replace, cut) != cut:
+        assert scrubbing._may_hold_any(cut)
+
+
 @given(st.from_regex(r"[1-9][0-9]{11,18}", fullmatch=True))
 def test_the_check_digit_is_luhns(digits: str) -> None:
     doubled = [int(digit) * (1 + place % 2) for place, digit in enumerate(reversed(digits))]
