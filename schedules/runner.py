@@ -51,6 +51,7 @@ class Scheduler:
     """Runs the table until :meth:`stop`. Redis being away is logged and waited out."""
 
     def __init__(self, client: "redis.Redis", table: Sequence[Periodic] = TABLE):
+        self._redis = client
         self._claim = client.register_script(_CLAIM_TICK)
         self._table = table
         self._stopping = threading.Event()
@@ -75,7 +76,20 @@ class Scheduler:
 
     def tick(self) -> list[str]:
         """Enqueue what no scheduler has enqueued yet in the current tick; returns the actors' names."""
-        return [periodic.actor for periodic in self._table if self._enqueue(periodic)]
+        return [periodic.actor for periodic in self._unclaimed() if self._enqueue(periodic)]
+
+    def _unclaimed(self) -> list[Periodic]:
+        """What nobody has claimed in its current tick, as far as one look can tell: most looks find nothing to claim."""
+        with self._redis.pipeline(transaction=False) as pipeline:
+            pipeline.time()
+            pipeline.mget([_counter(periodic) for periodic in self._table])
+            (seconds, micros), last = pipeline.execute()
+        now_ms = seconds * 1000 + micros / 1000
+        return [
+            periodic
+            for periodic, claimed in zip(self._table, last, strict=True)
+            if claimed is None or int(claimed) < now_ms // _period_ms(periodic)
+        ]
 
     def _enqueue(self, periodic: Periodic) -> bool:
         # What a tick causes is joined as what a request causes.
@@ -84,11 +98,19 @@ class Scheduler:
         queue = f"{NAMESPACE}:{message.queue_name}"
         claimed = bool(
             self._claim(
-                keys=[f"pw:tick:{periodic.actor}", queue, f"{queue}.msgs"],
-                args=[int(periodic.seconds * 1000), redis_id, message.encode()],
+                keys=[_counter(periodic), queue, f"{queue}.msgs"],
+                args=[_period_ms(periodic), redis_id, message.encode()],
             )
         )
         if claimed:
             level = logging.INFO if periodic.seconds >= SELDOM_SECONDS else logging.DEBUG
             logger.log(level, "tick of %s", periodic.actor, extra=ids_of(message))
         return claimed
+
+
+def _counter(periodic: Periodic) -> str:
+    return f"pw:tick:{periodic.actor}"
+
+
+def _period_ms(periodic: Periodic) -> int:
+    return int(periodic.seconds * 1000)
