@@ -111,7 +111,7 @@ def test_what_is_passed_over_for_want_of_hints_would_not_have_been_changed(text:
         assert scrubbing._pattern.sub(scrubbing._replace, text) == text
 
 
-@pytest.mark.parametrize("piece", PIECES)
+@pytest.mark.parametrize("piece", PIECES, ids=range(len(PIECES)))  # some are new in every process
 @given(st.data())
 def test_every_cut_of_a_private_text_that_is_still_private_has_a_hint(piece: str, data: st.DataObject) -> None:
     begin, end = sorted(data.draw(st.tuples(*[st.integers(0, len(piece))] * 2)))
