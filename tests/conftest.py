@@ -26,6 +26,9 @@ _LONG = (
     "test_window_interleavings",
 )
 _TEMPLATE = "migrated"
+#: A database is made for each test and dropped after it: files that go as they came need no disk.
+_IN_MEMORY = Path("/dev/shm")
+_MEMORY_BYTES = 2 * 1024**3
 _database_numbers = itertools.count(1)
 
 
@@ -53,7 +56,8 @@ def require_program() -> Callable[[str], str]:
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[EmbeddedPostgres]:
     """This worker's PostgreSQL. A test that stops it need not bring it back."""
-    with tempfile.TemporaryDirectory(prefix="paywindow-test-") as folder:
+    roomy = _IN_MEMORY.is_dir() and shutil.disk_usage(_IN_MEMORY).free >= _MEMORY_BYTES
+    with tempfile.TemporaryDirectory(prefix="paywindow-test-", dir=_IN_MEMORY if roomy else None) as folder:
         server = EmbeddedPostgres(Path(folder), durable=False)
         try:
             server.start()
