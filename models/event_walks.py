@@ -17,8 +17,9 @@ logger = logging.getLogger(__name__)
 REACH = timedelta(days=30) - timedelta(hours=1)
 #: What is younger may still come as a webhook, and is left for the next part.
 LAG = timedelta(minutes=1)
-#: Each part begins this much before the end of the last one: events may show up in the list after later ones.
-OVERLAP = timedelta(minutes=5)
+#: Each part begins this much before the end of the last one: events may show up in the list after later ones. An event
+#: is read again by every part that begins within the overlap, so with more of it that is most of what the walk costs.
+OVERLAP = timedelta(minutes=1)
 
 
 def begin(livemode: bool, at: datetime) -> EventWalk | None:

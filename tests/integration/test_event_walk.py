@@ -205,7 +205,7 @@ def test_an_event_that_shows_up_late_in_the_list_is_found_by_the_overlap(shop):
     shop.control("checkout/" + shop.checkout_id(session) + "/pay", card=DECLINED)
     # The cursor has passed the moment of the event already.
     shop.pass_time(minutes=2)
-    with_cursor = EventWalk.update(walked_until=until + timedelta(minutes=4))
+    with_cursor = EventWalk.update(walked_until=until + timedelta(minutes=1, seconds=50))
     with event_walk.transaction():
         with_cursor.execute()
 
