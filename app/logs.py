@@ -6,6 +6,7 @@ around: the front end binds ``request_id``, the worker's middleware what its mes
 takes the request's id along, so one id leads from the request to everything that it caused.
 """
 
+import json
 import logging
 import os
 import sys
@@ -13,11 +14,12 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any
 
+import orjson
 from dramatiq import Message, MessageProxy
-from pythonjsonlogger.json import JsonFormatter
 
 from paywindow.scrubbing import know, scrub, scrubbed
 from paywindow.settings import Settings
@@ -30,8 +32,8 @@ _TALKATIVE = ("stripe", "peewee", "botocore", "boto3", "urllib3", "s3transfer", 
 #: Secrets that libraries read from the environment by themselves.
 _FOREIGN_SECRETS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "PGPASSWORD")
 
-#: Fields that nobody but the formatter fills.
-_FIXED = ("time", "level", "role", "pid", "logger")
+#: What every record has; anything else came with ``extra``.
+_STANDARD = frozenset(vars(logging.makeLogRecord({})))
 
 _NOTHING: Mapping[str, str] = {}
 _ids: ContextVar[Mapping[str, str]] = ContextVar("log_ids", default=_NOTHING)
@@ -88,27 +90,41 @@ def _with(before: Mapping[str, str], ids: Mapping[str, Any]) -> Mapping[str, str
     return both
 
 
-class Formatter(JsonFormatter):
-    """Adds the bound ids, names messages instead of spelling them out, and scrubs."""
+class Formatter(logging.Formatter):
+    """A JSON object of the bound ids, what every line has, and what came with ``extra``; scrubbed."""
 
     def __init__(self, role: str):
-        super().__init__(
-            "%(levelname)s %(name)s %(message)s %(process)d",
-            rename_fields={"levelname": "level", "name": "logger", "process": "pid", "exc_info": "error"},
-            static_fields={"role": role},
-            timestamp="time",
-        )
+        super().__init__()
+        self._role = role
 
     def format(self, record: logging.LogRecord) -> str:
-        """See :meth:`logging.Formatter.format`. Never raises for what it is given: a line about it is written instead."""
-        if isinstance(record.args, tuple) and any(isinstance(each, Message | MessageProxy) for each in record.args):
-            record.args = tuple(map(_name, record.args))
-        return super().format(record)
+        """See :meth:`logging.Formatter.format`."""
+        line = {
+            **_ids.get(),
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(),
+            "level": record.levelname,
+            "role": self._role,
+            "pid": record.process,
+            "logger": record.name,
+            "message": scrub(_message(record)),
+        }
+        if more := record.__dict__.keys() - _STANDARD:
+            line |= scrubbed({name: record.__dict__[name] for name in more})
+        if record.exc_info:
+            line["error"] = scrub(self.formatException(record.exc_info))
+        if record.stack_info:
+            line["stack"] = scrub(record.stack_info)
+        try:
+            return orjson.dumps(line).decode()
+        except TypeError:  # half of a surrogate pair, or an integer of more than 64 bits
+            return json.dumps(line, default=str)
 
-    def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
-        """See :class:`JsonFormatter`."""
-        fixed = {name: log_data.pop(name) for name in _FIXED if name in log_data}
-        return {**_ids.get(), **fixed, **scrubbed(log_data)}
+
+def _message(record: logging.LogRecord) -> str:
+    """The text of a record, with messages of the queue named instead of spelled out."""
+    if isinstance(record.args, tuple) and any(isinstance(each, Message | MessageProxy) for each in record.args):
+        record.args = tuple(map(_name, record.args))
+    return record.getMessage()
 
 
 def _name(argument: Any) -> Any:

@@ -6,6 +6,7 @@ import logging
 import threading
 import uuid
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -74,6 +75,24 @@ def test_a_message_is_named_without_its_arguments_and_errors_are_scrubbed(writte
         "ValueError: invalid literal for int() with base 10: 'no such buyer: [email]'"
     )
     assert line["card"] == "[card]"
+
+
+def test_what_came_with_a_line_is_in_it_and_hidden_where_it_is_private(written: Any) -> None:
+    LOG.info("sold", extra={"lots": [1, 2], "at": datetime(2026, 1, 2, tzinfo=UTC), "buyer_email": "ada@example.com"})
+
+    (line,) = written()
+    assert (line["lots"], line["at"][:10], line["buyer_email"]) == ([1, 2], "2026-01-02", "[hidden]")
+
+
+@pytest.mark.parametrize(
+    "odd", ["half of a pair: \ud83d", 2**70, {"within": "\udc00"}, object(), b"\xff", float("nan")]
+)
+def test_no_value_keeps_a_line_from_being_json(written: Any, odd: object) -> None:
+    LOG.info("it was %s", odd, extra={"odd": odd})
+
+    (line,) = written()
+    assert line["message"].startswith("it was ")
+    assert "odd" in line
 
 
 def test_the_ids_of_a_message_are_those_of_its_arguments_and_its_request() -> None:
