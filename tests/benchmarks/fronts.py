@@ -90,11 +90,12 @@ def fronts(bench: Bench) -> Iterator[Fronts]:
 def webhooks(fronts: Fronts, event: str, count: int, path: str) -> list[bytes]:
     """As many requests, each with an event of its own, signed now. ``event``: JSON in which ``EVENT_ID`` is replaced."""
     secret, now = fronts.environment["STRIPE_WEBHOOK_SECRET"], int(time.time())
-    return [_webhook(event.replace("EVENT_ID", f"evt_{uuid.uuid4().hex}"), secret, now, path) for _ in range(count)]
+    return [webhook(event, secret, now, path) for _ in range(count)]
 
 
-def _webhook(event: str, secret: str, now: int, path: str) -> bytes:
-    body = event.encode()
+def webhook(event: str, secret: str, now: int, path: str) -> bytes:
+    """One of them."""
+    body = event.replace("EVENT_ID", f"evt_{uuid.uuid4().hex}").encode()
     signature = f"{webhook_signature.HEADER}: {sign(body, secret, now)}"
     return _head("POST", path, [signature, f"Content-Length: {len(body)}"]) + body
 

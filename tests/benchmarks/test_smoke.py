@@ -21,7 +21,17 @@ _ROWS = {
         "storm",
         "expire",
     ),
-    *("receipts", "growth_settle", "growth_create", "growth_status", "growth_sweep", "start_front", "start_worker"),
+    *(
+        "ingest_duties",
+        "status_duties",
+        "receipts",
+        "growth_settle",
+        "growth_create",
+        "growth_status",
+        "growth_sweep",
+        "start_front",
+        "start_worker",
+    ),
 }
 
 
