@@ -33,7 +33,7 @@ _TALKATIVE = ("stripe", "peewee", "botocore", "boto3", "urllib3", "s3transfer", 
 _FOREIGN_SECRETS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "PGPASSWORD")
 
 #: What every record has; anything else came with ``extra``.
-_STANDARD = frozenset(vars(logging.makeLogRecord({})))
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 
 _NOTHING: Mapping[str, str] = {}
 _ids: ContextVar[Mapping[str, str]] = ContextVar("log_ids", default=_NOTHING)
@@ -108,16 +108,18 @@ class Formatter(logging.Formatter):
             "logger": record.name,
             "message": scrub(_message(record)),
         }
-        if more := record.__dict__.keys() - _STANDARD:
-            line |= scrubbed({name: record.__dict__[name] for name in more})
+        if more := {name: value for name, value in vars(record).items() if name not in _STANDARD}:
+            line |= scrubbed(more)
         if record.exc_info:
             line["error"] = scrub(self.formatException(record.exc_info))
         if record.stack_info:
             line["stack"] = scrub(record.stack_info)
         try:
-            return orjson.dumps(line).decode()
+            text = orjson.dumps(line).decode()
         except TypeError:  # half of a surrogate pair, or an integer of more than 64 bits
-            return json.dumps(line, default=str)
+            text = ""
+        # Terminals obey some characters beyond ASCII, and programs that read lines end them there.
+        return text if text and text.isascii() else json.dumps(line, default=str)
 
 
 def _message(record: logging.LogRecord) -> str:

@@ -2,7 +2,7 @@
 
 A worker role is several processes: each writes its numbers into files in ``PROMETHEUS_MULTIPROC_DIR``, and one more process,
 which dramatiq's master starts beside the workers, adds them up. The variable must be set, and the folder be empty, before
-anything imports prometheus_client; ``paywindow worker`` does that, then replaces itself by the master.
+anything imports prometheus_client: ``paywindow worker`` does that before it becomes the master.
 """
 
 import os

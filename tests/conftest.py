@@ -56,7 +56,8 @@ def require_program() -> Callable[[str], str]:
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[EmbeddedPostgres]:
     """This worker's PostgreSQL. A test that stops it need not bring it back."""
-    roomy = _IN_MEMORY.is_dir() and shutil.disk_usage(_IN_MEMORY).free >= _MEMORY_BYTES
+    needed = _MEMORY_BYTES * int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    roomy = _IN_MEMORY.is_dir() and shutil.disk_usage(_IN_MEMORY).free >= needed
     with tempfile.TemporaryDirectory(prefix="paywindow-test-", dir=_IN_MEMORY if roomy else None) as folder:
         server = EmbeddedPostgres(Path(folder), durable=False)
         try:

@@ -56,7 +56,7 @@ def worker(
     if role not in ROLES:
         raise typer.BadParameter(f"{role!r} is not one of {', '.join(ROLES)}", param_hint="--role")
     logs.configure(Settings.load(Role.WORKER), "worker")  # a mistake is told once and clearly, not by every process
-    os.nice(_NICE[role])
+    os.nice(max(0, _NICE[role] - os.getpriority(os.PRIO_PROCESS, 0)))  # once, also where SIGHUP has it begin anew
     os.environ.setdefault("dramatiq_restart_delay", _RESTART_DELAY_MS)
     os.environ.setdefault("DATABASE_POOL_SIZE", str(threads))
     metrics_server.prepare_folder(os.environ)
@@ -68,6 +68,7 @@ def worker(
         "--skip-logging",
         *("--queues", *ROLES[role]),
     ]
+    sys.argv[:1] = [sys.executable, "-m", "paywindow.cli"]  # what Dramatiq's master runs on SIGHUP
     sys.exit(dramatiq.main(dramatiq.make_argument_parser().parse_args(arguments)))
 
 

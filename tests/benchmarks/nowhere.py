@@ -83,6 +83,7 @@ async def _client(protocol: asyncio.Protocol, waiting: Iterator[bytes]) -> None:
         protocol.data_received(request)
         answer = await connection.answer
         assert answer.startswith(b"HTTP/1.1 200 "), answer[:500]
+    protocol.connection_lost(None)
 
 
 async def served(app: web.Application, **options: Any) -> tuple[Callable[[], Any], Callable[[], Awaitable[None]]]:

@@ -84,15 +84,31 @@ def test_what_came_with_a_line_is_in_it_and_hidden_where_it_is_private(written: 
     assert (line["lots"], line["at"][:10], line["buyer_email"]) == ([1, 2], "2026-01-02", "[hidden]")
 
 
-@pytest.mark.parametrize(
-    "odd", ["half of a pair: \ud83d", 2**70, {"within": "\udc00"}, object(), b"\xff", float("nan")]
-)
-def test_no_value_keeps_a_line_from_being_json(written: Any, odd: object) -> None:
+ODD = ["half of a pair: \ud83d", 2**70, {"within": "\udc00"}, object(), b"\xff", float("nan"), "\x9b31m \u2028 \x85"]
+
+
+@pytest.mark.parametrize("odd", ODD, ids=range(len(ODD)))
+def test_no_value_keeps_a_line_from_being_json(written: Any, odd: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        LOG, "propagate", False
+    )  # what pytest captures goes from one process to another, which not all can
     LOG.info("it was %s", odd, extra={"odd": odd})
 
     (line,) = written()
     assert line["message"].startswith("it was ")
     assert "odd" in line
+
+
+def test_what_another_handler_has_left_in_a_record_is_not_in_the_line(written: Any) -> None:
+    other = logging.StreamHandler(io.StringIO())
+    other.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    LOG.handlers.insert(0, other)
+    LOG.info("to %r", messages.build("events.receive", body="Ada Winner", received_at="now"))
+    LOG.removeHandler(other)
+
+    (line,) = written()
+    assert "Ada" not in line["message"]
+    assert "asctime" not in line
 
 
 def test_the_ids_of_a_message_are_those_of_its_arguments_and_its_request() -> None:

@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chaos.faults.registry import fault
@@ -26,11 +27,18 @@ def kill_worker_process(ground: "Ground", victim: str) -> Iterator[bool]:
     """SIGKILL to the process that does a worker's work, and not to its master, as the kernel's memory killer would."""
     children = ground.children(ground.shop.stack.processes[victim].pid)
     # The one that does the work has the most threads.
-    busiest = max(children, key=lambda pid: len(os.listdir(f"/proc/{pid}/task")), default=None)  # noqa: PTH208
+    busiest = max(children, key=_threads, default=None)
     if busiest is not None:
         ground.recovery.struck("worker kill")
         os.kill(busiest, signal.SIGKILL)
     yield busiest is not None
+
+
+def _threads(pid: int) -> int:
+    try:
+        return len(list(Path(f"/proc/{pid}/task").iterdir()))
+    except FileNotFoundError:  # it has just ended
+        return 0
 
 
 @fault("worker frozen", "workers", (0.3, 2.5), victim=WORKERS)
