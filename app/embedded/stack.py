@@ -177,7 +177,8 @@ def _wait_until_ready(stack: Stack) -> None:
 
 
 def _is_ready(worker: Supervised) -> bool:
-    return "ready for action" in worker.log_tail()
+    # Anywhere: at DEBUG a worker writes a screenful while another is waited for.
+    return "ready for action" in worker.log_path.read_text(encoding="utf-8", errors="replace")
 
 
 def _answers(url: str) -> bool:
