@@ -5,7 +5,6 @@ import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -72,9 +71,7 @@ def test_what_several_processes_count_adds_up_to_what_is_in_the_books(
         counted = {query: monitored.number(query) for query in books}
         return {query: (counted[query], books[query]) for query in books if counted[query] != books[query]}
 
-    with suppress(AssertionError):
-        until(lambda: not differences(), "all to be counted")
-    assert differences() == {}
+    _await_none(until, differences, "all to be counted")
     assert len(in_the_books()) > 7
     assert len(purchases) == 7
 
@@ -121,9 +118,23 @@ def test_no_query_of_the_dashboard_comes_back_empty(
         length = {"start": monitored.started, "end": time.time(), "step": 2}
         return [(title, expr) for title, expr in targets if not _values(monitored.query(expr, **length))]
 
-    with suppress(AssertionError):
-        until(lambda: empty() == [], "all panels to show something")
-    assert empty() == []
+    _await_none(until, empty, "all panels to show something")
+
+
+def _await_none(until: Until, find: Callable[[], Any], what: str) -> None:
+    """Wait until ``find`` finds nothing; a failure shows what it found last. It is not asked once more after that: the
+    installation goes on, and may have news by then."""
+    found: Any = None
+
+    def none() -> bool:
+        nonlocal found
+        found = find()
+        return not found
+
+    try:
+        until(none, what)
+    except AssertionError as error:
+        raise AssertionError(f"{error}: {found}") from None
 
 
 def _values(series: list[dict[str, Any]]) -> list[float]:
@@ -298,9 +309,7 @@ def _await_resolved(monitored: Any, until: Until) -> None:
         time.sleep(0.5)
         return {alert for alert, told in monitored.receiver.slack().items() if told[-1] != "RESOLVED"}
 
-    with suppress(AssertionError):
-        until(lambda: not unresolved(), "the alerts to resolve")
-    assert unresolved() == set()
+    _await_none(until, unresolved, "the alerts to resolve")
 
 
 def test_alerts_fire_while_something_is_wrong_and_resolve_when_it_is_mended(
