@@ -1,6 +1,7 @@
-"""Identifiers that must come out the same when the same thing is asked for again."""
+"""Identifiers: those that must come out the same when the same thing is asked for again, and those that only have to be new."""
 
 import hashlib
+import random
 import uuid
 from typing import Any
 
@@ -14,6 +15,15 @@ def operation_id(client: str, idempotency_key: str | None) -> uuid.UUID:
     if idempotency_key is None:
         return uuid.uuid4()
     return uuid.uuid5(_OPERATIONS, f"{len(client)}:{client}:{idempotency_key}")
+
+
+def unique() -> str:
+    """A random UUID for messages and log lines. Not a secret: whoever has seen many can tell the next.
+
+    :func:`uuid.uuid4` asks the system each time, which takes longer than all the rest of it. Python seeds its own generator anew
+    in a process that was forked.
+    """
+    return str(uuid.UUID(int=random.getrandbits(128), version=4))
 
 
 def fingerprint(kind: str, request: dict[str, Any]) -> str:

@@ -25,10 +25,13 @@ def canonical(value: Any) -> str:
 def loads(text: str | bytes) -> Any:
     """Parse JSON, with every number that has a fraction or an exponent as an exact Decimal. Raises :class:`ValueError`."""
     try:
-        return json.loads(text, parse_float=Decimal, parse_constant=_refuse_constant)
+        return _DECODER.decode(text if isinstance(text, str) else text.decode())
     except InvalidOperation as error:
         raise ValueError("a number has an exponent that is out of range") from error
 
 
 def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON (RFC 8259)")
+
+
+_DECODER = json.JSONDecoder(parse_float=Decimal, parse_constant=_refuse_constant)

@@ -11,8 +11,7 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from types import TracebackType
@@ -49,29 +48,9 @@ def bind(**ids: Any) -> None:
     _ids.set(_with(_ids.get(), ids))
 
 
-@contextmanager
-def bound(**ids: Any) -> Iterator[None]:
-    """The same until the block ends; what is bound inside of it is forgotten with it."""
-    token = _ids.set(_with(_ids.get(), ids))
-    try:
-        yield
-    finally:
-        _ids.reset(token)
-
-
 def current() -> Mapping[str, str]:
     """What is bound now."""
     return _ids.get()
-
-
-@contextmanager
-def resumed(ids: Mapping[str, str]) -> Iterator[None]:
-    """Bind, until the block ends, what :func:`current` gave before."""
-    token = _ids.set(ids)
-    try:
-        yield
-    finally:
-        _ids.reset(token)
 
 
 def replace(ids: Mapping[str, str]) -> None:
@@ -108,8 +87,8 @@ class Formatter(logging.Formatter):
             "logger": record.name,
             "message": scrub(_message(record)),
         }
-        if more := {name: value for name, value in vars(record).items() if name not in _STANDARD}:
-            line |= scrubbed(more)
+        if vars(record).keys() - _STANDARD:
+            line |= scrubbed({name: value for name, value in vars(record).items() if name not in _STANDARD})
         if record.exc_info:
             line["error"] = scrub(self.formatException(record.exc_info))
         if record.stack_info:
@@ -145,6 +124,10 @@ def configure(settings: Settings, role: str) -> None:
     for name in _TALKATIVE:
         logging.getLogger(name).setLevel(max(logging.INFO, logging.getLevelName(settings.log_level)))
     logging.captureWarnings(True)
+    # No line says where in the source or in which thread it was written, so nobody needs to find out
+    # (https://docs.python.org/3/howto/logging.html#optimization).
+    logging._srcfile = None
+    logging.logThreads = logging.logMultiprocessing = False
     sys.excepthook = _uncaught
     threading.excepthook = _uncaught_in_thread
 

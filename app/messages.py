@@ -12,6 +12,8 @@ from typing import Any
 
 from dramatiq import Message
 
+from paywindow import ids
+
 #: The option of a message that says when it was put into the queue where it now lies, in Unix milliseconds; without it, that
 #: was when it was made (``message_timestamp``).
 QUEUED_AT = "queued_at"
@@ -124,7 +126,9 @@ class CheckoutRequest:
 
 def build(actor: str, /, **kwargs: Any) -> Message[Any]:
     """A message for the actor of that name. Raises :class:`KeyError` for a name that is not in :data:`ACTORS`."""
-    return Message(queue_name=ACTORS[actor], actor_name=actor, args=(), kwargs=kwargs, options={})
+    return Message(
+        queue_name=ACTORS[actor], actor_name=actor, args=(), kwargs=kwargs, options={}, message_id=ids.unique()
+    )
 
 
 def create_checkout(operation_id: uuid.UUID, client: str, fingerprint: str, request: CheckoutRequest) -> Message[Any]:

@@ -7,7 +7,6 @@ is refused just as an old one is, and whatever a stranger puts into the header e
 nothing else.
 """
 
-import hashlib
 import hmac
 from collections.abc import Sequence
 from enum import StrEnum
@@ -97,4 +96,4 @@ def _matching(signed: bytes, signatures: Sequence[bytes], secrets: Sequence[str]
 
 
 def _hmac(signed: bytes, secret: str) -> str:
-    return hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()
+    return hmac.digest(secret.encode(), signed, "sha256").hex()

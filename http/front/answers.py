@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from paywindow import jsons
 from paywindow.errors import Problem
@@ -27,7 +27,13 @@ def json_text(
 ) -> web.Response:
     """The same for a document that is JSON already."""
     return web.Response(
-        text=text, status=status, content_type=content_type, headers={"Cache-Control": "no-store", **(headers or {})}
+        body=text.encode(),
+        status=status,
+        headers={
+            hdrs.CONTENT_TYPE: f"{content_type}; charset=utf-8",
+            hdrs.CACHE_CONTROL: "no-store",
+            **(headers or {}),
+        },
     )
 
 

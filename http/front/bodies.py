@@ -18,7 +18,7 @@ async def read(request: web.Request, *, limit: int) -> bytes:
         raise Problem("unsupported_media_type", "The body must not be compressed.")
     body = bytearray()
     if (request.content_length or 0) <= limit:
-        async for chunk in request.content.iter_any():
+        while chunk := await request.content.readany():
             body += chunk
             if len(body) > limit:
                 break

@@ -16,7 +16,8 @@ MAX_EMAIL = 254
 #: Sessions on one page of a list.
 MAX_PAGE = 100
 
-UUID_PATTERN = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
+_UUID_PATTERN = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
+UUID = re.compile(_UUID_PATTERN)
 _EMAIL = re.compile(
     r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@(?=[^@]{4,})"
     r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)+"
@@ -33,7 +34,7 @@ _PRINTABLE_PATTERN = f"^[^{_NOT_PRINTABLE}]*[^\\s{_NOT_PRINTABLE}][^{_NOT_PRINTA
 
 
 def _uuid(value: str) -> str:
-    if not re.fullmatch(UUID_PATTERN, value):
+    if not UUID.fullmatch(value):
         raise ValueError("must be a UUID in canonical form (lower case, 8-4-4-4-12)")
     return value
 
@@ -103,7 +104,7 @@ def _allowed_url(value: str, info: ValidationInfo[AllowList]) -> str:
 
 
 Uuid = Annotated[
-    StrictStr, AfterValidator(_uuid), WithJsonSchema({"type": "string", "format": "uuid", "pattern": UUID_PATTERN})
+    StrictStr, AfterValidator(_uuid), WithJsonSchema({"type": "string", "format": "uuid", "pattern": _UUID_PATTERN})
 ]
 Amount = Annotated[Decimal, BeforeValidator(_number), WithJsonSchema({"type": "number", "examples": [275.50]})]
 Url = Annotated[StrictStr, AfterValidator(_allowed_url), WithJsonSchema({"type": "string", "format": "uri"})]

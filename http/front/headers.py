@@ -1,10 +1,10 @@
 """Request headers with rules of their own: ``Idempotency-Key``, ``Prefer``, ``X-Request-Id``."""
 
 import re
-from secrets import token_hex
 
 from aiohttp import web
 
+from paywindow import ids
 from paywindow.errors import Problem
 
 _VISIBLE_ASCII = re.compile(r"[\x21-\x7e]{1,255}")
@@ -33,4 +33,4 @@ def preferred_wait(request: web.Request) -> int | None:
 def request_id(request: web.Request) -> str:
     """The caller's ``X-Request-Id`` where it is harmless to log and echo, else a fresh one."""
     value = request.headers.get("X-Request-Id", "")
-    return value if _REQUEST_ID.fullmatch(value) else token_hex(16)
+    return value if _REQUEST_ID.fullmatch(value) else ids.unique()

@@ -4,7 +4,6 @@ For service keys alone. A buyer token is bound to one purchase, and travels in l
 others. The marketplace knows its buyers, and names the one that it acts for: ``buyerId``.
 """
 
-import re
 import uuid
 
 from aiohttp import web
@@ -14,7 +13,7 @@ from paywindow.errors import Problem
 from paywindow.front import access, operations
 from paywindow.front.answers import outcome_response
 from paywindow.front.context import FRONT
-from paywindow.front.fields import UUID_PATTERN
+from paywindow.front.fields import UUID
 from paywindow.front.requests import path_id
 from paywindow.keys import Scope
 
@@ -44,7 +43,7 @@ async def detach(request: web.Request) -> web.Response:
 def _buyer_id(request: web.Request) -> uuid.UUID:
     """The buyer of the query. Raises ``invalid_request``."""
     values = request.query.getall("buyerId", [])
-    if len(values) == 1 and re.fullmatch(UUID_PATTERN, values[0]):
+    if len(values) == 1 and UUID.fullmatch(values[0]):
         return uuid.UUID(values[0])
     rule = "must be a UUID in canonical form (lower case, 8-4-4-4-12)" if values else "is required"
     if len(values) > 1:

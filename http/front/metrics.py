@@ -67,6 +67,12 @@ def _seconds(route: str) -> Histogram:
     return HTTP_SECONDS.labels(route)
 
 
+@cache
+def accepted(secret: int) -> Counter:
+    """Webhooks that were signed with the secret at this place."""
+    return WEBHOOKS_ACCEPTED.labels(str(secret))
+
+
 def _route(request: web.Request) -> str:
     """The route as it is declared, with its placeholders: an address would be a label of its own for each session."""
     resource = request.match_info.route.resource

@@ -2,11 +2,11 @@
 answers."""
 
 import logging
-import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 
 from aiohttp import hdrs, web
 from aiohttp.abc import AbstractAccessLogger
+from multidict import CIMultiDict
 from redis.exceptions import OutOfMemoryError, RedisError
 
 from paywindow import logs
@@ -15,7 +15,7 @@ from paywindow.errors import Problem, Transient
 from paywindow.front import headers, pages
 from paywindow.front.answers import problem_response
 from paywindow.front.context import FRONT
-from paywindow.front.fields import UUID_PATTERN
+from paywindow.front.fields import UUID
 
 log = logging.getLogger(__name__)
 access_log = logging.getLogger("paywindow.front.access")
@@ -23,8 +23,6 @@ access_log = logging.getLogger("paywindow.front.access")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 REQUEST_ID = web.RequestKey("request_id", str)
-#: What was bound to the request's lines when it was answered; its access line is written outside of the handler.
-_IDS: web.RequestKey[Mapping[str, str]] = web.RequestKey("log_ids", Mapping)
 #: What the id in an address is, by what stands before it.
 _PATH_IDS = {
     "/payments/checkout/": "session_id",
@@ -33,15 +31,17 @@ _PATH_IDS = {
     "/payments/operations/": "operation_id",
 }
 
-_HEADERS = {
-    "Server": "paywindow",
-    "X-Content-Type-Options": "nosniff",
-    # Tokens travel in one URL of the buyer's page; no other site may learn it.
-    "Referrer-Policy": "no-referrer",
-    "X-Frame-Options": "DENY",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
-}
+_HEADERS = CIMultiDict(
+    {
+        "Server": "paywindow",
+        "X-Content-Type-Options": "nosniff",
+        # Tokens travel in one URL of the buyer's page; no other site may learn it.
+        "Referrer-Policy": "no-referrer",
+        "X-Frame-Options": "DENY",
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    }
+)
 _CONTENT_SECURITY_POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; "
     "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
@@ -52,20 +52,21 @@ _PAGES = ("/pay/", "/payments/receipts/")
 
 @web.middleware
 async def request_ids(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Give the request its id before anything else can log about it."""
+    """Give the request its id before anything else can log about it.
+
+    aiohttp handles each request in a task of its own, up to its access line: what is bound here and in the handler is on that
+    line, too, and on no line of another request.
+    """
     request[REQUEST_ID] = headers.request_id(request)
-    with logs.bound(request_id=request[REQUEST_ID], **_ids_in_path(request)):
-        try:
-            return await handler(request)
-        finally:
-            request[_IDS] = logs.current()
+    logs.bind(request_id=request[REQUEST_ID], **_ids_in_path(request.match_info))
+    return await handler(request)
 
 
-def _ids_in_path(request: web.Request) -> dict[str, str]:
-    value = request.match_info.get("id", "")
-    resource = request.match_info.route.resource
-    name = None if resource is None else _PATH_IDS.get(resource.canonical.partition("{id}")[0])
-    return {name: value} if name and re.fullmatch(UUID_PATTERN, value) else {}
+def _ids_in_path(match: web.UrlMappingMatchInfo) -> dict[str, str]:
+    if "id" not in match or (resource := match.route.resource) is None:
+        return {}
+    name = _PATH_IDS.get(resource.canonical.partition("{id}")[0])
+    return {name: match["id"]} if name and UUID.fullmatch(match["id"]) else {}
 
 
 @web.middleware
@@ -122,9 +123,8 @@ class AccessLogger(AbstractAccessLogger):
     def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
         """Called by aiohttp when the answer is out; ``time`` in seconds."""
         level = logging.DEBUG if request.method in ("GET", "HEAD") and response.status < 400 else logging.INFO
-        with logs.resumed(request.get(_IDS, {})):
-            path, milliseconds = request.rel_url.raw_path, time * 1000
-            access_log.log(level, "%s %s %d %.1fms", request.method, path, response.status, milliseconds)
+        path, milliseconds = request.rel_url.raw_path, time * 1000
+        access_log.log(level, "%s %s %d %.1fms", request.method, path, response.status, milliseconds)
 
 
 def _wants_page(request: web.Request) -> bool:

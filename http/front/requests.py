@@ -5,7 +5,6 @@ money is a JSON number. Fields are validated in the order in which they are decl
 before it.
 """
 
-import re
 import uuid
 from decimal import Decimal
 from typing import Annotated, Any, Literal, TypeVar
@@ -26,7 +25,7 @@ from pydantic.alias_generators import to_camel
 from paywindow import money
 from paywindow.errors import Problem
 from paywindow.front.fields import (
-    UUID_PATTERN,
+    UUID,
     Amount,
     Country,
     Currency,
@@ -356,7 +355,7 @@ def cancel_checkout(document: Any) -> CancelCheckout:
 
 def path_id(text: str) -> uuid.UUID:
     """The id in a path. Raises ``not_found``: nothing can have an id that is not a canonical UUID."""
-    if not re.fullmatch(UUID_PATTERN, text):
+    if not UUID.fullmatch(text):
         raise Problem("not_found", "Ids are UUIDs in canonical form (lower case, 8-4-4-4-12).")
     return uuid.UUID(text)
 

@@ -55,6 +55,7 @@ class SnapshotReader:
 
     def __init__(self, client: "redis.asyncio.Redis", waiter: Waiter, enqueuer: Enqueuer, *, seconds: float):
         self._redis = client
+        self._read_snapshots = client.register_script(published.READ_SNAPSHOTS)
         self._readings = Batches(self._read_all, _not_read, name="snapshots")
         self._waiter = waiter
         self._enqueuer = enqueuer
@@ -118,10 +119,8 @@ class SnapshotReader:
         return Missing() if fields["missing"] else _view(fields)
 
     async def _read_all(self, keys: Sequence[str]) -> list[list[str | None]]:
-        async with self._redis.pipeline(transaction=False) as pipeline:
-            for key in keys:
-                pipeline.hmget(key, _FIELDS)
-            return await pipeline.execute()
+        found: list[list[str | None]] = await self._read_snapshots(keys, _FIELDS)
+        return found
 
 
 def _not_read(_: Exception) -> RedisConnectionError:

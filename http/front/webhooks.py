@@ -39,7 +39,7 @@ async def receive(request: web.Request) -> web.Response:
         _rejected(problem.code)
         raise
     await front.enqueuer.enqueue(messages.receive_event(body.decode(), clock.now()))
-    metrics.WEBHOOKS_ACCEPTED.labels(str(secret)).inc()
+    metrics.accepted(secret).inc()
     return json_text(_RECEIVED)
 
 

@@ -50,6 +50,7 @@ class Floors:
         self._enqueuer = Enqueuer(redis.asyncio.Redis.from_url(url, max_connections=1))
         state = url.removesuffix("/0") + "/1"
         self._state = redis.asyncio.Redis.from_url(state, decode_responses=True, max_connections=1)
+        self._read_snapshots = self._state.register_script(published.READ_SNAPSHOTS)
         self._readings = Batches(self._read_all, lambda error: error, name="readings")
 
     async def enqueue(self, request: web.Request) -> web.Response:
@@ -73,10 +74,7 @@ class Floors:
         return answer
 
     async def _read_all(self, keys: Sequence[str]) -> list[str]:
-        async with self._state.pipeline(transaction=False) as pipeline:
-            for key in keys:
-                pipeline.hget(key, "service")
-            return await pipeline.execute()
+        return [text for (text,) in await self._read_snapshots(keys, ["service"])]
 
 
 @dramatiq.actor

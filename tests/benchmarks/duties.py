@@ -13,7 +13,7 @@ import time
 import uuid
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from contextlib import AsyncExitStack, ExitStack, contextmanager, nullcontext
+from contextlib import AsyncExitStack, ExitStack, contextmanager
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
@@ -43,7 +43,6 @@ async def _no_headers(*_: object) -> None:
 def _without() -> Mapping[str, tuple[tuple[str, ...], tuple[Any, ...]]]:
     """By name of a duty: the paths that have it, and the patches that leave it out."""
     counter = SimpleNamespace(inc=lambda: None, observe=lambda seconds: None)
-    counters = SimpleNamespace(labels=lambda *_: counter)
     arrival = enqueue._Arrival("events", "id", b"message")
     both = (_WEBHOOK, _READ)
     return {
@@ -52,9 +51,8 @@ def _without() -> Mapping[str, tuple[tuple[str, ...], tuple[Any, ...]]]:
         "ids for it": (
             both,
             (
-                patch.object(logs, "bound", lambda **_: nullcontext()),
                 patch.object(logs, "bind", lambda **_: None),
-                patch.object(middleware, "_ids_in_path", lambda request: {}),
+                patch.object(middleware, "_ids_in_path", lambda match: {}),
             ),
         ),
         "counting": (
@@ -62,7 +60,7 @@ def _without() -> Mapping[str, tuple[tuple[str, ...], tuple[Any, ...]]]:
             (
                 patch.object(metrics, "_answered", lambda *_: counter),
                 patch.object(metrics, "_seconds", lambda *_: counter),
-                patch.object(metrics, "WEBHOOKS_ACCEPTED", counters),
+                patch.object(metrics, "accepted", lambda *_: counter),
             ),
         ),
         "headers": (both, (patch.object(middleware, "add_headers", _no_headers),)),

@@ -35,7 +35,7 @@ class Connection(asyncio.Transport):
 
 
 class Redis:
-    """Answers every command of a pipeline with ``answer``."""
+    """Answers every command of a pipeline, and a script for each of its keys, with ``answer``."""
 
     def __init__(self, answer: object = None) -> None:
         self._answer = answer
@@ -44,6 +44,15 @@ class Redis:
         """A pipeline."""
         del transaction
         return self._Pipeline(self._answer)
+
+    def register_script(self, script: str) -> Callable[..., Awaitable[list[object]]]:
+        """A script."""
+        del script
+
+        async def run(keys: Sequence[str], _: object) -> list[object]:
+            return [self._answer] * len(keys)
+
+        return run
 
     class _Pipeline:
         def __init__(self, answer: object) -> None:
@@ -55,10 +64,10 @@ class Redis:
         async def __aexit__(self, *_: object) -> None:
             pass
 
-        def hmget(self, *_: object, **__: object) -> None:
+        def hset(self, *_: object, **__: object) -> None:
             self._commands += 1
 
-        hset = rpush = hmget
+        rpush = hset
 
         async def execute(self) -> list[object]:
             return [self._answer] * self._commands

@@ -33,8 +33,8 @@ def fail(session_id, email):
 
 broker = make_broker(os.environ["REDIS_URL"])
 Actor(fail, broker=broker, actor_name="publish.session", queue_name="follow-ups", priority=0, options={})
-with logs.bound(request_id="the-request"):
-    broker.enqueue(messages.build("publish.session", session_id="the-session", email="ada@example.com"))
+logs.bind(request_id="the-request")
+broker.enqueue(messages.build("publish.session", session_id="the-session", email="ada@example.com"))
 worker = Worker(broker, worker_timeout=25, worker_threads=1)
 worker.start()
 broker.join("follow-ups")

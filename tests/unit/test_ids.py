@@ -1,11 +1,17 @@
-"""Identifiers: the same question gives the same id, another one another."""
+"""Identifiers: the same question gives the same id, another one another; what only has to be new is."""
 
+import multiprocessing
 import uuid
+from concurrent.futures import ProcessPoolExecutor
 from decimal import Decimal
 
 from paywindow import ids
 
 SESSION = uuid.UUID("7f0f3f2a-5f0e-4d47-9d7b-3b5b0f7a2d11")
+
+
+def _drawn() -> list[str]:
+    return [ids.unique() for _ in range(100)]
 
 
 def test_a_repeated_key_of_a_client_names_the_same_operation() -> None:
@@ -23,6 +29,14 @@ def test_another_key_or_another_client_names_another_operation() -> None:
     }
 
     assert len(named) == 5
+
+
+def test_what_only_has_to_be_new_is_new_in_a_forked_process_too() -> None:
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("fork")) as forked:
+        both = [*forked.submit(_drawn).result(), *_drawn()]
+
+    assert len(set(both)) == 200
+    assert all(str(uuid.UUID(each)) == each and uuid.UUID(each).version == 4 for each in both)
 
 
 def test_without_a_key_each_command_is_an_operation_of_its_own() -> None:

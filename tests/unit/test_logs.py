@@ -6,6 +6,7 @@ import logging
 import threading
 import uuid
 from collections.abc import Iterator
+from contextvars import copy_context
 from datetime import UTC, datetime
 from typing import Any
 
@@ -35,15 +36,18 @@ def written() -> Iterator[Any]:
 LOG = logging.getLogger("paywindow.test")
 
 
-def test_what_is_bound_is_in_the_lines_until_the_block_ends(written: Any) -> None:
-    with logs.bound(request_id="r"):
+def test_what_is_bound_is_in_the_lines_of_the_same_context(written: Any) -> None:
+    def inside() -> None:
+        logs.bind(request_id="r")
         logs.bind(session_id="s", attempt_id=None)
         LOG.info("inside")
+
+    copy_context().run(inside)
     LOG.info("outside")
 
-    inside, outside = written()
-    assert (inside["request_id"], inside["session_id"]) == ("r", "s")
-    assert "attempt_id" not in inside
+    within, outside = written()
+    assert (within["request_id"], within["session_id"]) == ("r", "s")
+    assert "attempt_id" not in within
     assert not set(logs.IDS) & set(outside)
     assert {"time", "level", "logger", "message", "role", "pid"} <= set(outside)
 
@@ -142,15 +146,16 @@ def test_a_message_takes_along_the_request_that_caused_it_and_keeps_its_own() ->
     middleware, broker = LogMessages(), StubBroker(middleware=[])
     first, second = messages.build("sweeps.inbox"), messages.build("sweeps.inbox").copy(options={"request_id": "mine"})
 
-    with logs.bound(request_id="r"):
-        for message in (first, second):
-            middleware.before_enqueue(broker, message, None)
+    logs.replace({"request_id": "r"})
+    for message in (first, second):
+        middleware.before_enqueue(broker, message, None)
+    logs.replace({})
 
     assert (first.options["request_id"], second.options["request_id"]) == ("r", "mine")
 
 
 def test_an_id_that_a_caller_chose_is_scrubbed_like_everything_else(written: Any) -> None:
-    with logs.bound(request_id="4242424242424242"):
-        LOG.info("asked")
+    logs.bind(request_id="4242424242424242")
+    LOG.info("asked")
 
     assert written()[0]["request_id"] == "[card]"

@@ -38,7 +38,7 @@ async def test_keys_and_messages_are_those_of_the_redis_broker(redis_url: str) -
         client.flushall()
         # And: our enqueuer does
         async with redis.asyncio.Redis.from_url(redis_url) as ours:
-            with patch("paywindow.enqueue.token_hex", return_value=REDIS_ID):
+            with patch("paywindow.ids.unique", return_value=REDIS_ID):
                 await Enqueuer(ours).enqueue(message)
         # Then: nothing differs
         assert contents(client) == written_by_dramatiq

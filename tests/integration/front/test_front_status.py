@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 
 from paywindow import clock
 
@@ -149,3 +150,13 @@ async def test_silent_workers_are_a_504(make_front: Any, shop: dict[str, str], s
     response = await front.get(status(session_id), headers=shop)
     assert (response.status, (await response.json())["code"]) == (504, "timed_out")
     assert "Retry-After" in response.headers
+
+
+async def test_reads_go_on_when_redis_has_forgotten_how_they_are_made(
+    front: Any, workers: Any, shop: dict[str, str], snapshot: Any, session_id: uuid.UUID, redis_url: str
+) -> None:
+    workers.publish.session(session_id, snapshot(session_id))
+    with redis.Redis.from_url(redis_url) as client:
+        for _ in range(2):
+            client.script_flush()
+            assert (await front.get(status(session_id), headers=shop)).status == 200
