@@ -130,6 +130,7 @@ class Feed:
                     for follower in topic.followers:
                         follower.offer(view)
                 rest = self._rest(session_id, view)
+                del view  # its texts are large, and this waits for long
                 await set_before(asyncio.get_running_loop().time() + rest, topic.woken)
         for follower in topic.followers:
             follower.wake()

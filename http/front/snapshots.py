@@ -3,7 +3,7 @@
 import asyncio
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -44,6 +44,10 @@ class View:
     def text(self, audience: Audience) -> str:
         """The JSON document for the marketplace or the buyer."""
         return self.service if audience == "service" else self.buyer
+
+    def without_texts(self) -> "View":
+        """For whoever keeps it and has shown it: the texts are most of its size."""
+        return replace(self, service="", buyer="")
 
     def etag(self, audience: Audience) -> str:
         """Names exactly this text: the version, who reads it, and whether the deadline has passed."""

@@ -46,10 +46,12 @@ async def show(request: web.Request) -> web.StreamResponse:
     """Stream the session's state to the marketplace or its buyer."""
     session_id = path_id(request.match_info["id"])
     view, audience = await _first(request, session_id)
-    seen = request.headers.get("Last-Event-ID")
-    if seen == view.etag(audience) and _is_final(view, audience):
+    has_it = request.headers.get("Last-Event-ID") == view.etag(audience)
+    if has_it and _is_final(view, audience):
         return web.Response(status=204, headers={hdrs.CACHE_CONTROL: "no-store"})
     front = request.app[FRONT]
+    # A stream waits for most of its life, and keeps no texts meanwhile: neither here nor in what it calls.
+    due, view = None if has_it else view, view.without_texts()
     with front.feed.follow(session_id, view) as follower, STREAMS.track_inprogress():
         response = web.StreamResponse(
             headers={
@@ -59,10 +61,11 @@ async def show(request: web.Request) -> web.StreamResponse:
             }
         )
         await response.prepare(request)
-        stream = _Stream(front, request, response, follower, audience)
+        stream = _Stream(front, request, response, follower, audience, view, due)
+        del due
         reason: Reason = "gone"  # a server may also cancel the handler of one who left
         try:
-            reason = await stream.run(view, skip=seen == view.etag(audience))
+            reason = await stream.run()
         finally:
             STREAMS_ENDED.labels(reason).inc()
     return response
@@ -78,44 +81,47 @@ async def _first(request: web.Request, session_id: uuid.UUID) -> tuple[View, Aud
 
 @dataclass(slots=True)
 class _Stream:
-    """One open stream."""
+    """One open stream. ``due``: what its reader is to be told; without that, no texts are kept while it waits."""
 
     front: Front
     request: web.Request
     response: web.StreamResponse
     follower: Follower
     audience: Audience
+    view: View
+    due: View | None
 
-    async def run(self, view: View, *, skip: bool) -> Reason:
-        """Send the first view (unless the reader has it: ``skip``) and what follows; why it came to an end."""
+    async def run(self) -> Reason:
+        """Send what is due and what follows; why it came to an end."""
         clock = asyncio.get_running_loop().time
-        due, behind_since = None if skip else view, None
+        behind_since = None
         greeting = f"retry: {_RECONNECT_MS + hash(self.follower) % _RECONNECT_SPREAD_MS}\n\n"
         while not self.front.feed.stopping:
-            if self.audience == "buyer" and not access.still_good(self.front, view):
+            if self.audience == "buyer" and not access.still_good(self.front, self.view):
                 return "token"
             if self._backlog() <= _BACKLOG_BYTES:
                 behind_since = None
-                final = due is not None and _is_final(due, self.audience)
-                if not await self._send(greeting + self._text(view, due, final=final)):
+                final = self.due is not None and _is_final(self.due, self.audience)
+                if not await self._send(greeting + self._text(final=final)):
                     return "gone"
                 if final:
                     return "final"
-                due, greeting = None, ""
+                self.due, greeting = None, ""
             elif behind_since is None:
                 behind_since = clock()
             elif clock() - behind_since > _SLOW_SECONDS:
                 self._abort()
                 return "slow"
-            newer = await self.follower.next(BEAT_SECONDS if behind_since is None else _CATCH_UP_SECONDS)
-            if newer is not None:
-                view = due = newer
+            if newer := await self.follower.next(BEAT_SECONDS if behind_since is None else _CATCH_UP_SECONDS):
+                self.view, self.due = newer.without_texts(), newer
+                del newer
         return "stopping"
 
-    def _text(self, view: View, due: View | None, *, final: bool) -> str:
+    def _text(self, *, final: bool) -> str:
         """What there is to say: the state if it is new, then how much time is left, then whether that was all."""
+        due = self.due
         status = "" if due is None else _event("status", due.text(self.audience), due.etag(self.audience))
-        window = _event("window", jsons.dumps(overrides.window_body(view)))
+        window = _event("window", jsons.dumps(overrides.window_body(self.view)))
         return status + window + (_event("end", "{}") if final else "")
 
     def _backlog(self) -> int:
