@@ -1,6 +1,7 @@
 """``GET .../events`` over real Redis: order of versions, coming back, slow readers, and who may read."""
 
 import asyncio
+import gc
 import json
 import socket
 import time
@@ -16,6 +17,7 @@ from paywindow.embedded import EmbeddedRedis
 from paywindow.front import streams
 from paywindow.front.context import FRONT
 from paywindow.front.metrics import STREAMS, STREAMS_ENDED
+from paywindow.front.snapshots import View
 
 RECEIPT = {"id": str(uuid.uuid4()), "number": "R-2026-000001", "ready": True, "downloadUrl": "x"}
 
@@ -269,6 +271,21 @@ async def test_a_reader_who_never_reads_is_let_go(
             workers.publish.session(session_id, snapshot(session_id, version=version, description="x" * 50_000))
             await asyncio.sleep(0.002)
         await until(lambda: open_streams() == 0)
+
+
+async def test_a_stream_that_waits_keeps_no_texts(
+    front: Any, workers: Any, snapshot: Any, shop: dict[str, str], session_id: uuid.UUID
+) -> None:
+    def with_texts() -> list[View]:
+        return [each for each in gc.get_objects() if isinstance(each, View) and str(session_id) in each.service]
+
+    workers.publish.session(session_id, snapshot(session_id, version=1))
+    async with reading(front, session_id, shop) as reader:
+        await reader.next("window")
+        await until(lambda: not with_texts())
+        workers.publish.session(session_id, snapshot(session_id, version=2))
+        assert await reader.next("status")
+        await until(lambda: not with_texts())
 
 
 async def test_who_leaves_is_forgotten(
