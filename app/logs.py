@@ -124,10 +124,6 @@ def configure(settings: Settings, role: str) -> None:
     for name in _TALKATIVE:
         logging.getLogger(name).setLevel(max(logging.INFO, logging.getLevelName(settings.log_level)))
     logging.captureWarnings(True)
-    # No line says where in the source or in which thread it was written, so nobody needs to find out
-    # (https://docs.python.org/3/howto/logging.html#optimization).
-    logging._srcfile = None
-    logging.logThreads = logging.logMultiprocessing = False
     sys.excepthook = _uncaught
     threading.excepthook = _uncaught_in_thread
 
