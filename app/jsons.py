@@ -23,7 +23,7 @@ def canonical(value: Any) -> str:
 
 
 def loads(text: str | bytes) -> Any:
-    """Parse JSON, with every number that has a fraction or an exponent as an exact Decimal. Raises :class:`ValueError`."""
+    """Parse JSON in UTF-8; numbers with a fraction or an exponent are exact Decimals. Raises :class:`ValueError`."""
     try:
         return _DECODER.decode(text if isinstance(text, str) else text.decode())
     except InvalidOperation as error:

@@ -54,6 +54,7 @@ redis.call('PUBLISH', ARGV[3], KEYS[1])
 return 1
 """
 #: Many snapshots in one answer, which costs a reader a fraction of an answer each. KEYS: the snapshots. ARGV: the fields.
+#: To Redis 6 any script may write, so reads wait while writes are paused (FAILOVER, CLIENT PAUSE WRITE).
 READ_SNAPSHOTS = """
 local found = {}
 for place, key in ipairs(KEYS) do found[place] = redis.call('HMGET', key, unpack(ARGV)) end

@@ -2,8 +2,8 @@
 
 One task per followed session reads its snapshot whenever the subscription of :mod:`paywindow.front.waiting` says that it
 was published, when its deadline passes, and every few seconds for what may have been missed. Followers are handed the newest view
-that they have not seen; one that does not come for it finds a newer one in its place. So a session costs one snapshot in memory
-and one reading of Redis per change, however many follow it, and a slow follower delays nobody.
+that they have not seen; one that does not come for it finds a newer one in its place. So a session costs one reading
+of Redis per change, however many follow it, and none of its texts in memory between two; a slow follower delays nobody.
 """
 
 import asyncio

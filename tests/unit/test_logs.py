@@ -146,10 +146,12 @@ def test_a_message_takes_along_the_request_that_caused_it_and_keeps_its_own() ->
     middleware, broker = LogMessages(), StubBroker(middleware=[])
     first, second = messages.build("sweeps.inbox"), messages.build("sweeps.inbox").copy(options={"request_id": "mine"})
 
-    logs.replace({"request_id": "r"})
-    for message in (first, second):
-        middleware.before_enqueue(broker, message, None)
-    logs.replace({})
+    def sent() -> None:
+        logs.bind(request_id="r")
+        for message in (first, second):
+            middleware.before_enqueue(broker, message, None)
+
+    copy_context().run(sent)
 
     assert (first.options["request_id"], second.options["request_id"]) == ("r", "mine")
 
