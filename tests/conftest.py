@@ -15,6 +15,7 @@ from typing import NoReturn
 import pytest
 import redis
 
+from paywindow import logs
 from paywindow.embedded import EmbeddedPostgres, EmbeddedRedis, EmbeddedUnavailableError
 
 #: Modules that take a minute and more: begun first, so that no process is left alone with one of them at the end.
@@ -35,6 +36,12 @@ _database_numbers = itertools.count(1)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes longest."""
     items.sort(key=lambda item: item.path.stem not in _LONG)
+
+
+@pytest.fixture(autouse=True)
+def _no_ids_of_other_tests() -> None:
+    """Actors that a test runs bind the ids of its log lines in the test's own thread, which goes on to the next test."""
+    logs.replace({})
 
 
 def _unavailable(reason: str) -> NoReturn:
