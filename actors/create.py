@@ -57,7 +57,7 @@ def _claim_auction(operation: Operation, request: CheckoutRequest, at: datetime)
         return None
     session = _insert_session(request, terms, at)
     operation.session = session
-    operation.save(only=[Operation.session])
+    Operation.change(operation.id, session=operation.session_id)
     return claim_attempt(session, "first", at)
 
 
@@ -75,7 +75,7 @@ def _join(operation: Operation, session: PaymentSession, request: CheckoutReques
     operation.session = session
     attempt = current_attempt(session)
     if attempt is not None and attempt.status == "claimed":
-        operation.save(only=[Operation.session])  # answered by whoever opens the page
+        Operation.change(operation.id, session=operation.session_id)  # answered by whoever opens the page
     else:
         operations.finish(operation, 200, answers.created(session), at)
 

@@ -116,7 +116,7 @@ def _reopen(row: Operation, session: PaymentSession, request: dict[str, Any], ca
         failure_message=None,
     )
     notifications.announce("window.extended", session, cause.at, reason=cause.why, reopened=True)
-    row.save(only=[Operation.session])  # answered when the page is open
+    Operation.change(row.id, session=row.session_id)  # answered when the page is open
     return claim_attempt(session, "roll", cause.at)
 
 

@@ -125,9 +125,13 @@ def charge_succeeded(context: Context) -> str:
     row = Transaction.get_by_id(row.id)
     if row.stripe_charge_id is not None:
         return NOTHING
-    row.stripe_charge_id, row.card_brand, row.card_last4 = charge.id, charge.card_brand, charge.card_last4
-    row.processed_at = charge.created
-    row.save(only=["stripe_charge_id", "card_brand", "card_last4", "processed_at"])
+    Transaction.change(
+        row.id,
+        stripe_charge_id=charge.id,
+        card_brand=charge.card_brand,
+        card_last4=charge.card_last4,
+        processed_at=charge.created,
+    )
     moves.touch(row.session_id, context.at)
     return APPLIED
 

@@ -5,19 +5,69 @@ late or doubled message publishes the newest state; the script in Redis refuses 
 change publishes it itself; the message is for when that fails.
 """
 
+import logging
 import uuid
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from paywindow.actors.registry import actor
 from paywindow.actors.runtime import runtime
 from paywindow.models import operations, outbox
-from paywindow.models.database import connection
+from paywindow.models.database import Sending, connection
 from paywindow.models.snapshots import snapshot
 from paywindow.models.tables import Operation, PaymentSession
+
+logger = logging.getLogger(__name__)
 
 
 @actor("publish.session")
 def publish_session(session_id: str, outbox_id: int | None = None) -> None:
     """Write the session's snapshot, or a short note that there is no such session."""
+    _session(session_id)
+    _forget(outbox_id)
+
+
+@actor("publish.operation")
+def publish_operation(operation_id: str, outbox_id: int | None = None) -> None:
+    """Write the outcome of a finished operation."""
+    _operation(operation_id)
+    _forget(outbox_id)
+
+
+def at_once(sendings: list[Sending]) -> list[Sending]:
+    """Publish what a commit changed, on the thread that committed, and return what is left to be sent.
+
+    Somebody waits to see it: another trip through the queue would take longer than the work.
+    """
+    asked: dict[tuple[str, str], list[int | None]] = defaultdict(list)
+    for message, _ in sendings:
+        if message.actor_name in _PUBLISHERS:
+            outbox_id = message.kwargs.get("outbox_id")
+            (subject,) = (value for name, value in message.kwargs.items() if name != "outbox_id")
+            asked[message.actor_name, subject].append(outbox_id)
+    published: list[int | None] = []
+    # Sessions come first, so that whoever has the answer to a command can read what it did.
+    for name, publish in _PUBLISHERS.items():
+        for subject in [subject for actor_name, subject in asked if actor_name == name]:
+            with _left_to_the_sweep(name):
+                publish(subject)
+                published += asked[name, subject]
+    if published:
+        with _left_to_the_sweep(*_PUBLISHERS):
+            _forget(*published)
+    return [sending for sending in sendings if sending[0].actor_name not in _PUBLISHERS]
+
+
+@contextmanager
+def _left_to_the_sweep(*follow_ups: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception:
+        logger.warning("follow-up left to the sweep", exc_info=True, extra={"follow_up": ", ".join(follow_ups)})
+
+
+def _session(session_id: str) -> None:
     identifier = uuid.UUID(session_id)
     with connection():
         session = PaymentSession.read_one("WHERE id = %s", identifier)
@@ -26,26 +76,19 @@ def publish_session(session_id: str, outbox_id: int | None = None) -> None:
         runtime().publisher.unknown_session(identifier)
     else:
         runtime().publisher.session(identifier, found)
-    _forget(outbox_id)
 
 
-@actor("publish.operation")
-def publish_operation(operation_id: str, outbox_id: int | None = None) -> None:
-    """Write the outcome of a finished operation."""
+def _operation(operation_id: str) -> None:
     identifier = uuid.UUID(operation_id)
     with connection():
         outcome = operations.outcome(Operation.get_by_id(identifier))
     if outcome is not None:
         runtime().publisher.outcome(identifier, outcome)
-    _forget(outbox_id)
 
 
-#: Somebody waits to see it: another trip through the queue would take longer than the work. The session comes first, so that
-#: whoever has the answer to a command can read what it did.
-AT_ONCE = {"publish.session": publish_session, "publish.operation": publish_operation}
+_PUBLISHERS = {"publish.session": _session, "publish.operation": _operation}
 
 
-def _forget(outbox_id: int | None) -> None:
-    if outbox_id is not None:
-        with connection():
-            outbox.done(outbox_id)
+def _forget(*outbox_ids: int | None) -> None:
+    with connection():
+        outbox.done(*outbox_ids)

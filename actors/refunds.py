@@ -88,7 +88,7 @@ def _claim(row: Operation, session: PaymentSession | None, request: dict[str, An
     except Problem as refusal:
         operations.refuse(row, refusal, cause.at)
         return None
-    row.save(only=[Operation.session])  # answered with Stripe's answer
+    Operation.change(row.id, session=row.session_id)  # answered with Stripe's answer
     moves.touch(session.id, cause.at)
     return refund_claims.claim(
         paid,

@@ -111,7 +111,7 @@ def _replace(row: Operation, attempt: CheckoutAttempt, page: Checkout | None, ca
         return None
     if session.attempt_number != attempt.number:
         raise moves.Stale(f"payment session {session.id} has another page now, which has to be closed first")
-    row.save(only=[Operation.session])  # answered when the page is open
+    Operation.change(row.id, session=row.session_id)  # answered when the page is open
     metrics.RETRY_ATTEMPTS.labels("request").inc()
     return start_retry(session, cause)
 

@@ -10,7 +10,7 @@ from paywindow.broker import SOCKET_TIMEOUT_SECONDS, Broker
 from paywindow.budget import Budget
 from paywindow.gateway import Gateway
 from paywindow.keys import BuyerTokens
-from paywindow.models.database import AtOnce, connect
+from paywindow.models.database import AtOnce, connect, nothing_at_once
 from paywindow.notify.sinks import Sink, open_sinks
 from paywindow.published import Publisher
 from paywindow.receipts.storage import ReceiptStore
@@ -45,7 +45,7 @@ def runtime() -> Runtime:
     return _current
 
 
-def start(settings: Settings, broker: Broker, at_once: AtOnce | None = None) -> Runtime:
+def start(settings: Settings, broker: Broker, at_once: AtOnce = nothing_at_once) -> Runtime:
     """Connect the process to Postgres, Redis, Stripe, the receipts' storage and who is told (lazily: nothing is called yet).
 
     ``at_once``: follow-ups that the process runs itself (see :func:`paywindow.models.database.connect`).

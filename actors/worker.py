@@ -68,5 +68,5 @@ broker = make_broker(
     CountMessages(),
     ServeMetrics(),
 )
-runtime.start(settings, broker, publish.AT_ONCE)
+runtime.start(settings, broker, publish.at_once)
 registry.declare(broker)

@@ -2,10 +2,10 @@
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from functools import cache, partial
+from functools import cache
 from math import ceil
 from typing import Any, Protocol, Self
 from uuid import UUID
@@ -58,11 +58,9 @@ class Table(Model):
 
     @classmethod
     def create(cls, **values: Any) -> Self:
-        """Insert a row; a key that Postgres gives is set on what is returned."""
+        """Insert a row, with the transaction's next statement; a key that Postgres gives is not read."""
         row: Any = cls(**values)
-        cursor = _insert(row)
-        if cursor.description is not None:
-            row._pk = cursor.fetchone()[0]
+        database.execute_later(*_insertion(row))
         row._dirty.clear()
         return row  # type: ignore[no-any-return] # Peewee has no annotations for what it keeps of a row
 
@@ -73,16 +71,16 @@ class Table(Model):
         Values must be of the types that they are read as: what is returned was not read.
         """
         row: Any = cls(**values)
-        cursor = _insert(row, " ON CONFLICT DO NOTHING")
+        cursor = database.execute_sql(*_insertion(row, " ON CONFLICT DO NOTHING"))
         row._dirty.clear()
         return row if cursor.rowcount == 1 else None
 
     @classmethod
     def change(cls, pk: Any, **values: Any) -> None:
-        """Set columns of the row with this key; nothing happens when there is none."""
+        """Set columns of the row with this key, with the transaction's next statement; nothing happens when there is none."""
         text, fields = _update(cls, tuple(values))
         adapted = [field.db_value(value) for field, value in zip(fields, [*values.values(), pk], strict=True)]
-        database.execute_sql(text, adapted)
+        database.execute_later(text, adapted)
 
 
 def _key(table: type[Table]) -> Any:
@@ -90,11 +88,11 @@ def _key(table: type[Table]) -> Any:
     return meta.primary_key
 
 
-def _insert(row: Any, conflict: str = "") -> Any:
+def _insertion(row: Any, conflict: str = "") -> tuple[str, list[Any]]:
     data = row.__data__
     table: Any = type(row)
     text, fields = _insert_into(table, tuple(data), conflict)
-    return database.execute_sql(text, [field.db_value(data[field.name]) for field in fields])
+    return text, [field.db_value(data[field.name]) for field in fields]
 
 
 @cache
@@ -119,9 +117,7 @@ def _insert_into(table: type[Table], names: tuple[str, ...], conflict: str) -> t
     fields = [meta.fields[name] for name in names]
     columns = ", ".join(f'"{field.column_name}"' for field in fields)
     marks = ", ".join(["%s"] * len(fields))
-    key = meta.primary_key
-    given = "" if key.name in names else f' RETURNING "{key.column_name}"'
-    return f'INSERT INTO "{meta.table_name}" ({columns}) VALUES ({marks}){conflict}{given}', fields  # noqa: S608 - names of ours alone
+    return f'INSERT INTO "{meta.table_name}" ({columns}) VALUES ({marks}){conflict}', fields  # noqa: S608 - names of ours alone
 
 
 class Send(Protocol):
@@ -130,18 +126,33 @@ class Send(Protocol):
     def __call__(self, message: Message[Any], *, delay: int | None = None) -> object: ...
 
 
-class _AfterCommit(threading.local):
-    """What the current thread's transaction wants sent and done once it has committed."""
+#: A message, and the milliseconds after which it is to run.
+Sending = tuple[Message[Any], int | None]
+#: Does what a commit asks for and cannot wait, and returns what is left to be sent.
+AtOnce = Callable[[list[Sending]], list[Sending]]
+
+
+class _AtCommit(threading.local):
+    """What the current thread's transaction wants written just before it commits, and sent and done once it has."""
 
     def __init__(self) -> None:
-        self.messages: list[tuple[Message[Any], int | None]] = []
+        self.forget()
+
+    def forget(self) -> None:
+        self.writes: list[tuple[Callable[[list[Any]], None], Any]] = []
+        self.messages: list[Sending] = []
         self.actions: list[Callable[[], None]] = []
 
 
-#: What is run by who committed it, by actor, the most urgent first.
-AtOnce = Mapping[str, Callable[..., None]]
-_after_commit = _AfterCommit()
-_at_once: AtOnce = {}
+_at_commit = _AtCommit()
+
+
+def nothing_at_once(sendings: list[Sending]) -> list[Sending]:
+    """Leave everything to messages."""
+    return sendings
+
+
+_at_once: AtOnce = nothing_at_once
 
 
 def _refuse_to_send(message: Message[Any], *, delay: int | None = None) -> object:
@@ -151,11 +162,10 @@ def _refuse_to_send(message: Message[Any], *, delay: int | None = None) -> objec
 _send: Send = _refuse_to_send
 
 
-def connect(database_url: str, pool_size: int, send: Send, at_once: AtOnce | None = None) -> None:
+def connect(database_url: str, pool_size: int, send: Send, at_once: AtOnce = nothing_at_once) -> None:
     """Point the models at a database.
 
-    ``send`` enqueues the messages of committed outbox rows. Messages for the actors of ``at_once`` are not enqueued but run on
-    the thread that committed, before it enqueues the others.
+    ``send`` enqueues the messages of committed outbox rows, after ``at_once`` did what it does on the thread that committed.
     """
     global _send, _at_once
     options = parse(database_url)
@@ -170,7 +180,7 @@ def connect(database_url: str, pool_size: int, send: Send, at_once: AtOnce | Non
             **options,
         )
     )
-    _send, _at_once = send, at_once or {}
+    _send, _at_once = send, at_once
 
 
 def connect_to_read(database_url: str) -> None:
@@ -191,23 +201,22 @@ def transaction() -> Iterator[None]:
     The messages only make follow-ups prompt: their outbox rows are committed, so a failure to send is logged and left to
     the sweep. Transactions do not nest: a caller that is already in one would commit at a moment it does not expect.
     """
-    _after_commit.messages, _after_commit.actions = [], []
+    _at_commit.forget()
     with database.connection_context():
         if database.transaction_depth() != 0:
             raise RuntimeError("a transaction is already open on this thread")
         with database.atomic():
             yield
-    messages, _after_commit.messages = _after_commit.messages, []
-    actions, _after_commit.actions = _after_commit.actions, []
+            _write()
+    messages, actions = _at_commit.messages, _at_commit.actions
+    _at_commit.forget()
     for action in actions:
         action()
-    for name, run in _at_once.items():
-        for message, _ in messages:
-            if message.actor_name == name:
-                _try(message, partial(run, *message.args, **message.kwargs))
-    for message, delay in messages:
-        if message.actor_name not in _at_once:
-            _try(message, partial(_send, message, delay=delay))
+    for message, delay in _at_once(messages):
+        try:
+            _send(message, delay=delay)
+        except Exception:
+            logger.warning("follow-up left to the sweep", exc_info=True, extra={"follow_up": message.actor_name})
 
 
 @contextmanager
@@ -223,20 +232,21 @@ def connection() -> Iterator[None]:
 @contextmanager
 def savepoint() -> Iterator[None]:
     """A part of the current transaction that can fail alone: its rows and its messages go together."""
-    kept, kept_actions = len(_after_commit.messages), len(_after_commit.actions)
+    lists: tuple[list[Any], ...] = (_at_commit.writes, _at_commit.messages, _at_commit.actions)
+    lengths = [len(each) for each in lists]
     try:
         with database.atomic():
             yield
     except BaseException:
-        del _after_commit.messages[kept:]
-        del _after_commit.actions[kept_actions:]
+        for each, length in zip(lists, lengths, strict=True):
+            del each[length:]
         raise
 
 
 def send_after_commit(message: Message[Any], delay: timedelta = timedelta()) -> None:
     """Enqueue ``message`` once the current transaction has committed, to run after ``delay``; dropped if it rolls back."""
     milliseconds = ceil(delay / timedelta(milliseconds=1))
-    _after_commit.messages.append((message, milliseconds or None))
+    _at_commit.messages.append((message, milliseconds or None))
 
 
 def after_commit(action: Callable[[], None]) -> None:
@@ -244,11 +254,20 @@ def after_commit(action: Callable[[], None]) -> None:
 
     For counting, in this process's memory, what has really happened: it must not fail, and a crash loses it.
     """
-    _after_commit.actions.append(action)
+    _at_commit.actions.append(action)
 
 
-def _try(message: Message[Any], follow_up: Callable[[], object]) -> None:
-    try:
-        follow_up()
-    except Exception:
-        logger.warning("follow-up left to the sweep", exc_info=True, extra={"follow_up": message.actor_name})
+def before_commit(write: Callable[[list[Any]], None], item: Any) -> None:
+    """Have ``write`` called with ``item``, and with what else it is asked for, when the current transaction is about to commit.
+
+    ``item`` is forgotten if its part of the transaction rolls back.
+    """
+    _at_commit.writes.append((write, item))
+
+
+def _write() -> None:
+    items: dict[Callable[[list[Any]], None], list[Any]] = {}
+    for write, item in _at_commit.writes:
+        items.setdefault(write, []).append(item)
+    for write, theirs in items.items():
+        write(theirs)

@@ -43,13 +43,13 @@ def lock_auction(auction_id: uuid.UUID) -> None:
 
     Always taken before the session's row lock, so that two transactions cannot wait for each other.
     """
-    database.execute_sql(f"SELECT {_AUCTIONS_LOCK} FROM (SELECT %s::uuid AS auction_id) AS it", (str(auction_id),))  # noqa: S608
+    database.execute_later(f"SELECT {_AUCTIONS_LOCK} FROM (SELECT %s::uuid AS auction_id) AS it", (str(auction_id),))  # noqa: S608
 
 
 def lock_session(session_id: uuid.UUID) -> PaymentSession | None:
     """Read a session with its auction's lock and its own row lock held, or ``None`` when there is none."""
     logs.bind(session_id=session_id)
-    database.execute_sql(f"SELECT {_AUCTIONS_LOCK} FROM payment_sessions WHERE id = %s", (str(session_id),))  # noqa: S608
+    database.execute_later(f"SELECT {_AUCTIONS_LOCK} FROM payment_sessions WHERE id = %s", (str(session_id),))  # noqa: S608
     return PaymentSession.read_one("WHERE id = %s FOR UPDATE", session_id)
 
 
@@ -106,7 +106,7 @@ def apply(session: PaymentSession, event: Event, cause: Cause, **changes: Any) -
 
 def touch(session_id: uuid.UUID, at: datetime) -> None:
     """Something about the session that the public can see changed, though not its state: a receipt, a fee."""
-    database.execute_sql(
+    database.execute_later(
         "UPDATE payment_sessions SET version = version + 1, updated_at = %s WHERE id = %s", (at, str(session_id))
     )
     outbox.follow_up("publish.session", at, session_id=str(session_id))

@@ -12,7 +12,7 @@ from peewee import SQL
 
 from paywindow import jsons, messages
 from paywindow.models.claims import claim_due
-from paywindow.models.database import database, send_after_commit
+from paywindow.models.database import before_commit, database, send_after_commit
 from paywindow.models.tables import Outbox
 
 FIRST_WAIT = timedelta(seconds=15)
@@ -21,14 +21,25 @@ LONGEST_WAIT = timedelta(hours=1)
 
 def follow_up(actor: str, at: datetime, **arguments: Any) -> None:
     """Have ``actor`` run with ``arguments`` once the current transaction has committed, and until it has succeeded."""
-    row = Outbox.create(actor=actor, arguments=jsons.dumps(arguments), created_at=at, next_send_at=at + FIRST_WAIT)
-    send_after_commit(_message(row))
+    before_commit(_write, {"actor": actor, "arguments": jsons.dumps(arguments), "created_at": at})
 
 
-def done(outbox_id: int | None) -> None:
-    """The follow-up happened: forget it with the current transaction. ``None``: it was asked for without an outbox row."""
-    if outbox_id is not None:
-        database.execute_sql("DELETE FROM outbox WHERE id = %s", (outbox_id,))
+def _write(rows: list[dict[str, Any]]) -> None:
+    """All of a transaction's rows at once; their ids are read, because each goes with its message."""
+    values = [value for row in rows for value in (*row.values(), row["created_at"] + FIRST_WAIT)]
+    marks = ", ".join(["(%s, %s, %s, %s)"] * len(rows))
+    text = (
+        f"INSERT INTO outbox (actor, arguments, created_at, next_send_at) VALUES {marks} RETURNING id, actor, arguments"  # noqa: S608
+    )
+    for outbox_id, actor, arguments in sorted(database.execute_sql(text, values).fetchall()):
+        send_after_commit(_message(outbox_id, actor, arguments))
+
+
+def done(*outbox_ids: int | None) -> None:
+    """The follow-ups happened: forget them with the current transaction. ``None``: one that has no outbox row."""
+    known = [each for each in outbox_ids if each is not None]
+    if known:
+        database.execute_later("DELETE FROM outbox WHERE id = ANY(%s)", (known,))
 
 
 def claim_overdue(at: datetime, limit: int) -> int:
@@ -39,9 +50,9 @@ def claim_overdue(at: datetime, limit: int) -> int:
     wait = SQL("%s + LEAST(%s * power(2, LEAST(sends, 20)), %s)", (at, FIRST_WAIT, LONGEST_WAIT))
     rows = claim_due(Outbox, Outbox.next_send_at, at, limit, sends=Outbox.sends + 1, next_send_at=wait)
     for row in sorted(rows, key=lambda row: row.id):
-        send_after_commit(_message(row))
+        send_after_commit(_message(row.id, row.actor, row.arguments))
     return len(rows)
 
 
-def _message(row: Outbox) -> Message[Any]:
-    return messages.build(row.actor, outbox_id=row.id, **jsons.loads(row.arguments))
+def _message(outbox_id: int, actor: str, arguments: str) -> Message[Any]:
+    return messages.build(actor, outbox_id=outbox_id, **jsons.loads(arguments))

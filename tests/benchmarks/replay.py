@@ -1,7 +1,8 @@
 """The SQL of one purchase, overheard from Postgres' log, and said again by bare psycopg2 for others.
 
 What differs between purchases (UUIDs, Stripe's ids, the numbers of outbox rows, the auction's lock) is replaced; everything else
-is the product's own SQL, in its own transactions and order. One connection says a purchase's transactions one after the other.
+is the product's own SQL, in its own transactions and order. One connection says a purchase's transactions one after the other,
+and waits for each statement, as bare psycopg2 does; the product has some of them travel together (:mod:`paywindow.models.pool`).
 """
 
 import re
@@ -19,7 +20,7 @@ from benchmarks.installation import Installation
 
 _LINE = re.compile(r"^(\d+)\|LOG:  statement: (.*)$")
 _CONTINUED = re.compile(r"^\t(.*)$")
-_OUTBOX = re.compile(r"outbox WHERE id = (\d+)|\"outbox\" WHERE \(\"outbox\"\.\"id\" = (\d+)\)")
+_OUTBOX = re.compile(r"(?<=outbox WHERE id = ANY\(ARRAY\[)[\d,]+")
 _TOKEN = re.compile(
     r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|\b[0-9a-f]{32}\b"
     r"|\b(?:evt|pi|ch|cs_test|req|txn|cus|pm|re|seti|price|prod)_[A-Za-z0-9]{6,}|(?<=pg_advisory_xact_lock\()\d+"
@@ -80,15 +81,21 @@ def _statements(text: str) -> Iterator[tuple[str, str]]:
     for line in text.splitlines():
         if (said := _LINE.match(line)) is not None:
             if lines:
-                yield pid, "\n".join(lines)
+                yield from _alone(pid, lines)
             pid, lines = said[1], [said[2]]
         elif (more := _CONTINUED.match(line)) is not None and lines:
             lines.append(more[1])
         elif lines:
-            yield pid, "\n".join(lines)
+            yield from _alone(pid, lines)
             lines = []
     if lines:
-        yield pid, "\n".join(lines)
+        yield from _alone(pid, lines)
+
+
+def _alone(pid: str, lines: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """The statements of one message, each by itself."""
+    for statement in "\n".join(lines).split(";\n"):
+        yield pid, statement
 
 
 def replay(
@@ -137,16 +144,15 @@ def _replay_all(url: str, script: Script, purchases: Sequence[Mapping[str, str]]
             cursor.execute(_own(statement, ids, outbox, script.first_outbox))
             if cursor.description is not None:
                 rows = cursor.fetchall()
-                if statement.startswith('INSERT INTO "outbox"'):
-                    outbox.append(rows[0][0])
+                if statement.startswith("INSERT INTO outbox"):
+                    outbox += sorted(row[0] for row in rows)
     connection.close()
 
 
 def _own(statement: str, ids: dict[str, str], outbox: Sequence[int], first: int) -> str:
-    def number(found: re.Match[str]) -> str:
-        old = found[1] or found[2]
-        place = int(old) - first
-        return found[0].replace(old, str(outbox[place] if 0 <= place < len(outbox) else 0))
+    def numbers(found: re.Match[str]) -> str:
+        places = (int(old) - first for old in found[0].split(","))
+        return ",".join(str(outbox[place] if 0 <= place < len(outbox) else 0) for place in places)
 
     def token(found: re.Match[str]) -> str:
         old = found[0]
@@ -154,7 +160,7 @@ def _own(statement: str, ids: dict[str, str], outbox: Sequence[int], first: int)
             ids[old] = _fresh(old)
         return ids[old]
 
-    return _TOKEN.sub(token, _OUTBOX.sub(number, statement))
+    return _TOKEN.sub(token, _OUTBOX.sub(numbers, statement))
 
 
 def _fresh(old: str) -> str:

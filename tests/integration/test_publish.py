@@ -142,7 +142,7 @@ def test_an_operation_can_be_found_by_its_client_only(shop: Shop) -> None:
 
 
 def test_the_worker_that_commits_publishes_without_a_message(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(db, "_at_once", publish.AT_ONCE)
+    monkeypatch.setattr(db, "_at_once", publish.at_once)
     session = shop.open_session()
 
     shop.pay(session)
@@ -160,7 +160,7 @@ def test_what_could_not_be_published_at_once_is_left_to_the_sweep(
     shop: Shop, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     session = shop.open_session()
-    monkeypatch.setattr(db, "_at_once", publish.AT_ONCE)
+    monkeypatch.setattr(db, "_at_once", publish.at_once)
     with monkeypatch.context() as away:
         away.setattr(runtime().publisher, "session", lambda *_: (_ for _ in ()).throw(redis.ConnectionError("away")))
         shop.cancel(session)
@@ -182,7 +182,7 @@ def test_who_has_the_answer_to_a_command_can_read_what_it_did(shop: Shop, monkey
         monkeypatch.setattr(
             publisher, name, lambda *given, told=told, name=name: (published.append(name), told(*given))
         )
-    monkeypatch.setattr(db, "_at_once", publish.AT_ONCE)
+    monkeypatch.setattr(db, "_at_once", publish.at_once)
 
     shop.open_session()
 

@@ -8,7 +8,7 @@ import pytest
 from peewee import DoesNotExist, IntegrityError
 
 from paywindow.models import database as db
-from paywindow.models.tables import CheckoutAttempt, Notification, Outbox, PaymentSession, StripeEvent
+from paywindow.models.tables import CheckoutAttempt, Notification, PaymentSession, StripeEvent, Transition
 
 if TYPE_CHECKING:
     from conftest import Shop
@@ -34,25 +34,43 @@ def test_a_row_belongs_to_the_row_that_it_was_created_with(shop: "Shop") -> None
         assert attempt.session.id == session.id
 
 
-def test_a_key_that_postgres_gives_is_set_and_defaults_are_written(shop: "Shop") -> None:
+def _event(event_id: str) -> StripeEvent:
+    return StripeEvent.create(id=event_id, type="ping", livemode=False, stripe_created_at=AT, received_at=AT)
+
+
+def test_defaults_are_written_with_a_new_row(shop: "Shop") -> None:
     del shop
     with db.transaction():
-        first, second = (
-            Outbox.create(actor="publish.session", arguments="{}", created_at=AT, next_send_at=AT) for _ in range(2)
+        _event("evt_new")
+        read = StripeEvent.get_by_id("evt_new")
+    assert (read.type, read.received_at, read.tries) == ("ping", AT, 0)
+
+
+def test_a_row_whose_key_postgres_gives_is_inserted_too(shop: "Shop") -> None:
+    session = shop.open_session()
+    before = len(shop.transitions(session))
+    with db.transaction():
+        Transition.create(
+            session=session.id,
+            version=session.version + 1,
+            attempt_number=1,
+            event="touched",
+            from_status="pending",
+            to_status="pending",
+            who="system:test",
+            at=AT,
         )
-        assert 0 < first.id < second.id
-        read = Outbox.get_by_id(second.id)
-    assert (read.actor, read.created_at, read.sends) == ("publish.session", AT, 1)
+    assert len(shop.transitions(session)) == before + 1
 
 
 def test_a_row_that_was_just_created_can_be_changed_and_saved(shop: "Shop") -> None:
     del shop
     with db.transaction():
-        row = Outbox.create(actor="publish.session", arguments="{}", created_at=AT, next_send_at=AT)
-        row.next_send_at = AT + timedelta(hours=1)
+        row = _event("evt_new")
+        row.received_at = AT + timedelta(hours=1)
         row.save()
-        assert Outbox.get_by_id(row.id).next_send_at == AT + timedelta(hours=1)
-        assert Outbox.select().where(Outbox.id == row.id).count() == 1
+        assert StripeEvent.get_by_id("evt_new").received_at == AT + timedelta(hours=1)
+        assert StripeEvent.select().count() == 1
 
 
 def test_what_is_not_there_is_none_by_clause_and_an_error_by_key(shop: "Shop") -> None:
@@ -78,11 +96,10 @@ def test_postgres_rules_hold_for_such_an_insert(shop: "Shop") -> None:
 def test_a_row_is_changed_by_its_key_and_no_other_is(shop: "Shop") -> None:
     del shop
     with db.transaction():
-        one, other = (
-            Outbox.create(actor="publish.session", arguments="{}", created_at=AT, next_send_at=AT) for _ in range(2)
-        )
-        Outbox.change(one.id, sends=7, next_send_at=AT + timedelta(hours=1))
-        assert (Outbox.get_by_id(one.id).sends, Outbox.get_by_id(other.id).sends) == (7, 1)
+        _event("evt_one")
+        _event("evt_other")
+        StripeEvent.change("evt_one", tries=7, next_try_at=AT + timedelta(hours=1))
+        assert (StripeEvent.get_by_id("evt_one").tries, StripeEvent.get_by_id("evt_other").tries) == (7, 0)
 
 
 def test_a_row_is_inserted_once_and_what_is_returned_is_what_was_written(shop: "Shop") -> None:
