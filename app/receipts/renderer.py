@@ -51,14 +51,13 @@ class Renderer:
         os.mkfifo(self._folder / _PDF)
         try:
             with (self._folder / _LOG).open("wb") as log:
-                self._process = subprocess.Popen(
-                    launched([executable, "--read-args-from-stdin"]),
+                self._process = launched(
+                    [executable, "--read-args-from-stdin"],
                     cwd=self._folder,
                     env=environment(self._scratch.name),
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,  # never written to: its end is the process's end
                     stderr=log,
-                    process_group=0,
                 )
         except OSError as error:
             self._scratch.cleanup()

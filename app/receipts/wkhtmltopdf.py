@@ -15,7 +15,9 @@ import os
 import shutil
 import signal
 import subprocess
+from contextlib import suppress
 from functools import cache
+from typing import Any
 
 import pdfkit  # type: ignore[import-untyped]
 
@@ -60,7 +62,7 @@ def html_to_pdf(html: str, *, timeout_seconds: float = TIMEOUT_SECONDS, executab
     Raises :class:`RenderTimeout` and :class:`RenderFailed`.
     """
     path = find_executable(executable)
-    command = launched([path, *options(path), "-", "-"])
+    command = [path, *options(path), "-", "-"]
     with scratch_folder() as scratch:
         code, pdf, stderr = _run(command, html.encode(), environment(scratch), timeout_seconds)
     return checked_pdf(code, pdf, stderr)
@@ -96,10 +98,21 @@ def options(executable: str) -> tuple[str, ...]:
     return tuple(command[1:-2])
 
 
-def launched(command: list[str]) -> list[str]:
-    """The command under util-linux' launcher, by which the kernel kills it when our process dies, even by SIGKILL."""
+def launched(command: list[str], **options: Any) -> "subprocess.Popen[bytes]":
+    """The command's process, in a group of its own, so that a kill reaches what it may start.
+
+    It runs under util-linux' launcher, by which the kernel kills it when our process dies, even by SIGKILL, and only where nobody
+    else wants the processor (``SCHED_IDLE``, sched(7)): under ``nice`` alone whoever wakes up for a checkout has to wait until
+    the renderer's slice is over, at each of a checkout's many steps. It holds no lock that anybody could wait for.
+    Raises :class:`OSError` when it cannot be started.
+    """
     setpriv = shutil.which("setpriv")
-    return [setpriv, "--pdeathsig", "KILL", *command] if setpriv else command
+    command = [setpriv, "--pdeathsig", "KILL", *command] if setpriv else command
+    process = subprocess.Popen(command, process_group=0, **options)
+    if hasattr(os, "SCHED_IDLE"):
+        with suppress(OSError):  # forbidden here, or it has ended already: it is no worse for that
+            os.sched_setscheduler(process.pid, os.SCHED_IDLE, os.sched_param(0))
+    return process
 
 
 def environment(scratch: str) -> dict[str, str]:
@@ -116,16 +129,9 @@ def environment(scratch: str) -> dict[str, str]:
 
 
 def _run(command: list[str], stdin: bytes, environment: dict[str, str], timeout: float) -> tuple[int, bytes, bytes]:
+    pipe = subprocess.PIPE
     try:
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=environment,
-            # Its own group, so that a kill reaches what it may have started.
-            process_group=0,
-        )
+        process = launched(command, stdin=pipe, stdout=pipe, stderr=pipe, env=environment)
     except OSError as error:
         raise RenderFailed(f"{command[0]} cannot be started: {error.strerror}") from error
     with process:

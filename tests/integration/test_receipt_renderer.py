@@ -163,3 +163,13 @@ def test_a_program_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch, t
 
     with pytest.raises(RenderFailed, match="apt-get install"):
         draw(page("x"), documents=100)
+
+
+def test_a_renderer_takes_the_processor_only_when_nobody_else_wants_it(real: str) -> None:
+    made = Renderer(real)
+    try:
+        made.draw("<p>one</p>", 30)
+        assert os.sched_getscheduler(made._process.pid) == os.SCHED_IDLE
+        assert os.sched_getscheduler(0) != os.SCHED_IDLE
+    finally:
+        made.close()
