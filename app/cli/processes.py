@@ -13,6 +13,9 @@ from paywindow.settings import Role, Settings, secret
 
 _RESTART_DELAY_MS = "500"
 _SHUTDOWN_MS = 25_000
+#: How long Dramatiq's master waits for its workers to have started. Until then it does not notice that one has died, for half a
+#: minute if left alone; a start that takes longer than this has no metrics.
+_BOOT_MS = 10_000
 #: How far each role stands back (nice(2)) where the processor is scarce: nobody waits for a PDF as somebody waits for a checkout.
 _NICE = {"interactive": 0, "sweeps": 5, "receipts": 15}
 
@@ -64,6 +67,7 @@ def worker(
         "paywindow.actors.worker:broker",
         *("--processes", str(processes)),
         *("--threads", str(threads)),
+        *("--worker-fork-timeout", str(_BOOT_MS)),
         *("--worker-shutdown-timeout", str(_SHUTDOWN_MS)),
         "--skip-logging",
         *("--queues", *ROLES[role]),
