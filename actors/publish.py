@@ -43,12 +43,11 @@ def at_once(sendings: list[Sending]) -> list[Sending]:
     asked: dict[tuple[str, str], list[int | None]] = defaultdict(list)
     for message, _ in sendings:
         if message.actor_name in _PUBLISHERS:
-            outbox_id = message.kwargs.get("outbox_id")
-            (subject,) = (value for name, value in message.kwargs.items() if name != "outbox_id")
-            asked[message.actor_name, subject].append(outbox_id)
+            _, subject = _PUBLISHERS[message.actor_name]
+            asked[message.actor_name, message.kwargs[subject]].append(message.kwargs.get("outbox_id"))
     published: list[int | None] = []
     # Sessions come first, so that whoever has the answer to a command can read what it did.
-    for name, publish in _PUBLISHERS.items():
+    for name, (publish, _) in _PUBLISHERS.items():
         for subject in [subject for actor_name, subject in asked if actor_name == name]:
             with _left_to_the_sweep(name):
                 publish(subject)
@@ -86,9 +85,11 @@ def _operation(operation_id: str) -> None:
         runtime().publisher.outcome(identifier, outcome)
 
 
-_PUBLISHERS = {"publish.session": _session, "publish.operation": _operation}
+#: What publishes, and which argument says what.
+_PUBLISHERS = {"publish.session": (_session, "session_id"), "publish.operation": (_operation, "operation_id")}
 
 
 def _forget(*outbox_ids: int | None) -> None:
-    with connection():
-        outbox.done(*outbox_ids)
+    if any(outbox_ids):
+        with connection():
+            outbox.done(*outbox_ids)

@@ -201,10 +201,10 @@ def transaction() -> Iterator[None]:
     The messages only make follow-ups prompt: their outbox rows are committed, so a failure to send is logged and left to
     the sweep. Transactions do not nest: a caller that is already in one would commit at a moment it does not expect.
     """
-    _at_commit.forget()
     with database.connection_context():
         if database.transaction_depth() != 0:
             raise RuntimeError("a transaction is already open on this thread")
+        _at_commit.forget()
         with database.atomic():
             yield
             _write()
@@ -235,7 +235,7 @@ def savepoint() -> Iterator[None]:
     lists: tuple[list[Any], ...] = (_at_commit.writes, _at_commit.messages, _at_commit.actions)
     lengths = [len(each) for each in lists]
     try:
-        with database.atomic():
+        with database.obj.savepoint():  # of the proxy, it would be Peewee's own
             yield
     except BaseException:
         for each, length in zip(lists, lengths, strict=True):
@@ -260,8 +260,10 @@ def after_commit(action: Callable[[], None]) -> None:
 def before_commit(write: Callable[[list[Any]], None], item: Any) -> None:
     """Have ``write`` called with ``item``, and with what else it is asked for, when the current transaction is about to commit.
 
-    ``item`` is forgotten if its part of the transaction rolls back.
+    ``item`` is forgotten if its part of the transaction rolls back. Raises :class:`RuntimeError` outside of transactions.
     """
+    if database.transaction_depth() == 0:
+        raise RuntimeError("there is no transaction that could commit")
     _at_commit.writes.append((write, item))
 
 

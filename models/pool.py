@@ -14,8 +14,9 @@ import threading
 import time
 from typing import Any
 
-from peewee import __exception_wrapper__, _savepoint  # type: ignore[attr-defined] # playhouse uses it, too
+from peewee import InternalError, __exception_wrapper__, _savepoint  # type: ignore[attr-defined] # playhouse uses it, too
 from playhouse.pool import PooledPostgresqlDatabase
+from psycopg2.extensions import TRANSACTION_STATUS_IDLE, TRANSACTION_STATUS_INERROR
 
 #: A connection that was given back less than this ago is not asked whether it lives. Shorter than the wait before a retry.
 RESTED_SECONDS = 0.5
@@ -37,22 +38,26 @@ class _Savepoint(_savepoint):
 
     def _begin(self) -> None:
         self.db.send_kept()  # what fails of this is not the savepoint's
-        self.db.execute_later(f"SAVEPOINT {self.quoted_sid}")
+        self.db.execute_later(self._text)
 
     def commit(self, begin: bool = False) -> None:
         """Keep what its statements did."""
         del begin
-        if self.db.last_kept == f"SAVEPOINT {self.quoted_sid}":  # it did nothing
-            self.db.forget_since(self.db.last_kept)
+        if self.db.last_kept == self._text.encode():  # it did nothing
+            self.db.forget_since(self._text)
             return
         self.db.send_kept()
-        self.db.execute_later(f"RELEASE SAVEPOINT {self.quoted_sid}")
+        self.db.execute_later(f"RELEASE {self._text}")
 
     def rollback(self, begin: bool = False) -> None:
         """Take back what its statements did, and drop those that were not sent."""
         del begin
-        if not self.db.forget_since(f"SAVEPOINT {self.quoted_sid}"):
-            self.db.execute_later(f"ROLLBACK TO SAVEPOINT {self.quoted_sid}")
+        if not self.db.forget_since(self._text):
+            self.db.execute_later(f"ROLLBACK TO {self._text}")
+
+    @property
+    def _text(self) -> str:
+        return f"SAVEPOINT {self.quoted_sid}"
 
 
 class Pool(PooledPostgresqlDatabase):
@@ -88,6 +93,8 @@ class Pool(PooledPostgresqlDatabase):
 
     def execute_sql(self, sql: str, params: Any = None) -> Any:
         """Run what is kept and this; returns the cursor of this one."""
+        if self.transaction_depth() > 0:
+            self._refuse_unless_begun()
         if not self._kept.statements:
             return super().execute_sql(sql, params)  # type: ignore[no-untyped-call] # playhouse has no annotations
         return self._send(self._text(sql, params))
@@ -97,9 +104,9 @@ class Pool(PooledPostgresqlDatabase):
         return _Savepoint(self)
 
     @property
-    def last_kept(self) -> str | None:
-        """The newest statement that is kept."""
-        return self._kept.statements[-1].decode() if self._kept.statements else None
+    def last_kept(self) -> bytes:
+        """The newest statement that is kept; empty when none is."""
+        return self._kept.statements[-1] if self._kept.statements else b""
 
     def send_kept(self) -> None:
         """Run what is kept."""
@@ -114,11 +121,18 @@ class Pool(PooledPostgresqlDatabase):
         return kept
 
     def commit(self) -> None:
-        """Run what is kept, and commit; nothing is sent of a transaction without statements."""
-        if self._kept.statements == [_BEGIN]:
+        """Run what is kept, and commit; nothing is sent of a transaction without statements.
+
+        Raises :class:`peewee.InternalError` when an error was overlooked: Postgres would roll back, and call that no error.
+        """
+        kept = self._kept.statements
+        if kept == [_BEGIN]:
             self._kept.statements = []
-        else:
-            self._send(b"COMMIT")
+            return
+        self._refuse_unless_begun()
+        if self._status() == TRANSACTION_STATUS_INERROR and not (kept and kept[0].startswith(b"ROLLBACK TO ")):
+            raise InternalError("a statement of this transaction has failed")
+        self._send(b"COMMIT")
 
     def rollback(self) -> None:
         """Drop what is kept, and roll back what was sent."""
@@ -131,6 +145,15 @@ class Pool(PooledPostgresqlDatabase):
         with __exception_wrapper__:
             text: bytes = self.cursor().mogrify(sql, params or ())  # type: ignore[no-untyped-call] # playhouse has no annotations
         return text
+
+    def _status(self) -> int:
+        return int(self.connection().get_transaction_status())  # type: ignore[no-untyped-call] # playhouse has no annotations
+
+    def _refuse_unless_begun(self) -> None:
+        # What is said without a transaction is committed at once. Of a message that Postgres cannot read nothing is run, not its
+        # BEGIN either: whoever overlooks that error is told here.
+        if self._kept.statements[:1] != [_BEGIN] and self._status() == TRANSACTION_STATUS_IDLE:
+            raise InternalError("the transaction did not begin")
 
     def _send(self, *last: bytes) -> Any:
         statements, self._kept.statements = [*self._kept.statements, *last], []

@@ -160,3 +160,12 @@ def test_a_message_that_cannot_be_sent_is_left_to_the_sweep(shop: Shop, monkeypa
     assert len(shop.rows(Outbox)) == 1
     with db.transaction():
         assert outbox.claim_overdue(clock.now() + timedelta(minutes=1), 10) == 1
+
+
+def test_several_follow_ups_are_forgotten_together_and_no_others(shop: Shop) -> None:
+    for number in "123":
+        follow_up(session_id=number)
+    first, _, third = (row.id for row in sorted(shop.rows(Outbox), key=lambda row: row.id))
+    with db.transaction():
+        outbox.done(first, None, third)
+    assert [row.arguments for row in shop.rows(Outbox)] == ['{"session_id":"2"}']

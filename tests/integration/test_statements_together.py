@@ -1,13 +1,20 @@
 """Statements whose answer nobody reads travel with the next one, and fail and roll back as if they had come alone."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from peewee import DataError, IntegrityError, ProgrammingError
+from peewee import DataError, IntegrityError, InterfaceError, InternalError, OperationalError, ProgrammingError
 from playhouse.db_url import parse
 
+from paywindow import clock
+from paywindow.models import database as db
+from paywindow.models import outbox
 from paywindow.models.pool import Pool
+from paywindow.models.tables import Outbox, StripeEvent
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 class Watched(Pool):
@@ -176,12 +183,14 @@ def test_savepoints_within_savepoints_end_with_their_own(database: Watched) -> N
     assert names(database) == ["outer"]
 
 
-def test_a_savepoint_costs_no_message_of_its_own(database: Watched) -> None:
+def test_a_savepoint_travels_with_its_statements_and_its_end_with_what_follows(database: Watched) -> None:
     with database.atomic():
         with database.atomic():
             insert(database, "a")
         insert(database, "b")
-    assert [message.count("SAVEPOINT") for message in database.sent] == [1, 1]
+    first, second = (message.split(";\n") for message in database.sent)
+    assert [statement.split()[0] for statement in first] == ["BEGIN", "SAVEPOINT", "INSERT"]
+    assert [statement.split()[0] for statement in second] == ["RELEASE", "INSERT", "COMMIT"]
 
 
 def test_a_savepoint_without_statements_says_nothing(database: Watched) -> None:
@@ -190,3 +199,87 @@ def test_a_savepoint_without_statements_says_nothing(database: Watched) -> None:
             pass
         insert(database, "a")
     assert "SAVEPOINT" not in "".join(database.sent)
+
+
+def test_a_savepoint_that_was_rolled_back_leaves_a_transaction_that_can_be_committed(database: Watched) -> None:
+    insert(database, "there")
+    with database.atomic():
+        with pytest.raises(IntegrityError), database.atomic():
+            insert(database, "there")
+            names(database)
+        insert(database, "after")
+    with database.atomic(), pytest.raises(IntegrityError), database.atomic():
+        insert(database, "there")
+        names(database)
+    assert names(database) == ["after", "there"]
+
+
+def test_an_error_that_was_overlooked_does_not_end_as_a_commit(database: Watched) -> None:
+    insert(database, "there")
+    with pytest.raises(InternalError, match="has failed"), database.atomic():
+        insert(database, "a")
+        insert(database, "there")
+        with pytest.raises(IntegrityError):
+            names(database)
+    assert names(database) == ["there"]
+
+
+@pytest.mark.parametrize("then", [names, lambda database: insert(database, "b")])
+def test_what_follows_a_first_message_that_postgres_could_not_read_is_not_committed_alone(
+    database: Watched, then: Callable[[Pool], object]
+) -> None:
+    with pytest.raises(InternalError, match="did not begin"), database.atomic():
+        insert(database, "a")
+        with pytest.raises(ProgrammingError):
+            database.execute_sql("SELEC 1")
+        then(database)
+    assert names(database) == []
+
+
+def test_a_connection_that_is_lost_in_the_middle_of_a_message_loses_its_transaction_and_no_more(
+    database: Watched, database_url: str
+) -> None:
+    options = parse(database_url)
+    dying = Pool(options.pop("database"), max_connections=1, autoconnect=False, **options)
+    lost = pytest.raises((OperationalError, InterfaceError))
+    with lost, dying.connection_context(), dying.atomic():
+        insert(dying, "a")
+        dying.execute_later("SELECT pg_terminate_backend(pg_backend_pid())")
+        insert(dying, "b")
+    with dying.connection_context(), dying.atomic():
+        insert(dying, "c")
+    dying.close_all()
+    assert names(database) == ["c"]
+
+
+def test_the_workers_savepoints_are_such(shop: Any) -> None:
+    del shop
+    with db.transaction():
+        outbox.follow_up("publish.session", clock.now(), session_id="outside")
+        with pytest.raises(ValueError, match="the handler's own"), db.savepoint():
+            for _ in range(2):  # would collide, if anybody sent them
+                StripeEvent.create(id="evt_1", type="ping", livemode=False, stripe_created_at=NOW, received_at=NOW)
+            outbox.follow_up("publish.session", clock.now(), session_id="inside")
+            raise ValueError("the handler's own")
+        with pytest.raises(IntegrityError), db.savepoint():
+            for _ in range(2):
+                StripeEvent.create(id="evt_1", type="ping", livemode=False, stripe_created_at=NOW, received_at=NOW)
+            outbox.follow_up("publish.session", clock.now(), session_id="inside")
+        StripeEvent.create(id="evt_2", type="ping", livemode=False, stripe_created_at=NOW, received_at=NOW)
+    with db.transaction():
+        assert [row.id for row in StripeEvent.read_all("")] == ["evt_2"]
+        assert ["outside" in row.arguments for row in Outbox.read_all("")] == [True]
+
+
+def test_a_transaction_within_one_is_refused_and_takes_nothing_from_it(shop: Any) -> None:
+    with db.transaction():
+        outbox.follow_up("publish.session", clock.now(), session_id="outer")
+        with pytest.raises(RuntimeError, match="already open"), db.transaction():
+            pytest.fail("it began")
+    assert [message.kwargs["session_id"] for message in shop.queue.messages] == ["outer"]
+
+
+def test_a_follow_up_without_a_transaction_is_refused(shop: Any) -> None:
+    del shop
+    with db.connection(), pytest.raises(RuntimeError, match="no transaction"):
+        outbox.follow_up("publish.session", clock.now(), session_id="nobody's")

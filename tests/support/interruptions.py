@@ -1,7 +1,7 @@
 """The ground of the generated tests: a shop whose clock stands still, and whose workers can be interrupted anywhere.
 
 An actor comes to *points*: before a call to Stripe (``ask``), after its answer (``answer``), before a statement
-(``statement``), before a message is sent (``send``). A :class:`Trap` at one of them kills the worker or lets something else
+or a commit (``statement``), before a message is sent (``send``). A :class:`Trap` at one of them kills the worker or lets something else
 happen in between. Everything is real but the clock and the broker.
 """
 
@@ -166,7 +166,7 @@ def lay(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clock, "now", stage.now)
     monkeypatch.setattr(SandboxClock, "now", lambda _: int(stage.moment.timestamp()))
     gateway, database = runtime.runtime().gateway, db.database.obj
-    ask, execute, send = gateway._ask, database.execute_sql, stage.shop.queue.enqueue
+    ask, execute, commit, send = gateway._ask, database.execute_sql, database.commit, stage.shop.queue.enqueue
 
     def asking(*args: Any, **kwargs: Any) -> Any:
         stage.at("ask")
@@ -178,12 +178,17 @@ def lay(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
         stage.at("statement")
         return execute(*args, **kwargs)
 
+    def committing() -> None:
+        stage.at("statement")  # with all that was kept until now
+        commit()
+
     def sending(message: Message[Any], *, delay: int | None = None) -> None:
         stage.at("send")
         send(message, delay=delay)
 
     monkeypatch.setattr(gateway, "_ask", asking)
     monkeypatch.setattr(database, "execute_sql", executing)
+    monkeypatch.setattr(database, "commit", committing)
     monkeypatch.setattr(db, "_send", sending)
 
 
