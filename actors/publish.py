@@ -1,8 +1,9 @@
 """Publishing to Redis what the front end reads.
 
 ``publish.session`` and ``publish.operation`` (outbox, or the front end after a miss). They read the rows as they are now, so a
-late or doubled message publishes the newest state; the script in Redis refuses an older version. The worker that commits a
-change publishes it itself; the message is for when that fails.
+late or doubled message publishes the newest state; the script in Redis refuses an older version, and whoever has published
+looks whether there is a newer one by now. The worker that commits a change publishes it itself; the message is for when that
+fails.
 """
 
 import logging
@@ -24,15 +25,13 @@ logger = logging.getLogger(__name__)
 @actor("publish.session")
 def publish_session(session_id: str, outbox_id: int | None = None) -> None:
     """Write the session's snapshot, or a short note that there is no such session."""
-    _session(session_id)
-    _forget(outbox_id)
+    _done(_session(session_id), outbox_id)
 
 
 @actor("publish.operation")
 def publish_operation(operation_id: str, outbox_id: int | None = None) -> None:
     """Write the outcome of a finished operation."""
-    _operation(operation_id)
-    _forget(outbox_id)
+    _done(_operation(operation_id), outbox_id)
 
 
 def at_once(sendings: list[Sending]) -> list[Sending]:
@@ -45,16 +44,17 @@ def at_once(sendings: list[Sending]) -> list[Sending]:
         if message.actor_name in _PUBLISHERS:
             _, subject = _PUBLISHERS[message.actor_name]
             asked[message.actor_name, message.kwargs[subject]].append(message.kwargs.get("outbox_id"))
+    versions: dict[uuid.UUID, int] = {}
     published: list[int | None] = []
     # Sessions come first, so that whoever has the answer to a command can read what it did.
     for name, (publish, _) in _PUBLISHERS.items():
         for subject in [subject for actor_name, subject in asked if actor_name == name]:
             with _left_to_the_sweep(name):
-                publish(subject)
+                versions |= publish(subject)
                 published += asked[name, subject]
     if published:
         with _left_to_the_sweep(*_PUBLISHERS):
-            _forget(*published)
+            _done(versions, *published)
     return [sending for sending in sendings if sending[0].actor_name not in _PUBLISHERS]
 
 
@@ -66,30 +66,39 @@ def _left_to_the_sweep(*follow_ups: str) -> Iterator[None]:
         logger.warning("follow-up left to the sweep", exc_info=True, extra={"follow_up": ", ".join(follow_ups)})
 
 
-def _session(session_id: str) -> None:
+def _session(session_id: str) -> dict[uuid.UUID, int]:
+    """Returns the version that was published; 0 of an unknown session."""
     identifier = uuid.UUID(session_id)
     with connection():
         session = PaymentSession.read_one("WHERE id = %s", identifier)
         found = None if session is None else snapshot(session, runtime().settings)
     if found is None:
         runtime().publisher.unknown_session(identifier)
-    else:
-        runtime().publisher.session(identifier, found)
+        return {identifier: 0}
+    runtime().publisher.session(identifier, found)
+    return {identifier: found.version}
 
 
-def _operation(operation_id: str) -> None:
+def _operation(operation_id: str) -> dict[uuid.UUID, int]:
+    """Returns nothing: an outcome never changes."""
     identifier = uuid.UUID(operation_id)
     with connection():
         outcome = operations.outcome(Operation.get_by_id(identifier))
     if outcome is not None:
         runtime().publisher.outcome(identifier, outcome)
+    return {}
 
 
 #: What publishes, and which argument says what.
 _PUBLISHERS = {"publish.session": (_session, "session_id"), "publish.operation": (_operation, "operation_id")}
 
 
-def _forget(*outbox_ids: int | None) -> None:
-    if any(outbox_ids):
+def _done(versions: dict[uuid.UUID, int], *outbox_ids: int | None) -> None:
+    while True:
         with connection():
-            outbox.done(*outbox_ids)
+            newer = outbox.done_if_published(versions, *outbox_ids)
+        if not newer:
+            return
+        versions = {}
+        for identifier in newer:
+            versions |= _session(str(identifier))

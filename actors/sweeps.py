@@ -7,11 +7,11 @@ neither a second run nor another sweep sends the same row meanwhile, and sends t
 import uuid
 from datetime import timedelta
 
-from paywindow import clock, metrics
+from paywindow import clock, messages, metrics
 from paywindow.actors.registry import actor
 from paywindow.actors.runtime import runtime
 from paywindow.models import attempts, deliveries, inbox, operations, outbox, refund_claims, shares, windows
-from paywindow.models.database import transaction
+from paywindow.models.database import send_after_commit, transaction
 from paywindow.published import DRIFT_TOLERANCE
 
 BATCH = 500
@@ -104,10 +104,17 @@ def sweep_window_mirror() -> None:
     while True:
         with transaction():
             deadlines = windows.open_deadlines(last, BATCH)
-        for drift in runtime().publisher.mirror_windows(deadlines):
+        repaired = []
+        for session_id, drift in runtime().publisher.mirror_windows(deadlines).items():
             metrics.WINDOW_DRIFT.observe(drift.total_seconds())
             if drift > DRIFT_TOLERANCE:
                 metrics.WINDOW_REPAIRS.inc()
+                repaired.append(session_id)
+        if repaired:
+            # Nobody else would look at a window again that has closed since its deadline was read.
+            with transaction():
+                for session_id in windows.no_longer_open(repaired):
+                    send_after_commit(messages.publish_session(session_id))
         if len(deadlines) < BATCH:
             return
         last = deadlines[-1][0]

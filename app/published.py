@@ -182,7 +182,7 @@ class Publisher:
             keys=[session_key(session_id), window_key(session_id)], args=[0, MISSING_SECONDS, WAKE, 0, "missing", 1]
         )
 
-    def mirror_windows(self, deadlines: Sequence[tuple[uuid.UUID, datetime]]) -> list[timedelta]:
+    def mirror_windows(self, deadlines: Sequence[tuple[uuid.UUID, datetime]]) -> dict[uuid.UUID, timedelta]:
         """Compare the remaining times in Redis with these deadlines and put right what is off; returns how far each was.
 
         A missing entry is off by all of its remaining time. Entries of windows whose deadline has passed are not made.
@@ -193,11 +193,11 @@ class Publisher:
             for identifier, _ in pending:
                 pipeline.pttl(window_key(identifier))
             found = pipeline.execute()
-            drifts = []
+            drifts = {}
             for (identifier, expires_at), remaining in zip(pending, found, strict=True):
                 right = expires_at - now
-                drifts.append(abs(right - timedelta(milliseconds=max(remaining, 0))))
-                if drifts[-1] > DRIFT_TOLERANCE:
+                drifts[identifier] = abs(right - timedelta(milliseconds=max(remaining, 0)))
+                if drifts[identifier] > DRIFT_TOLERANCE:
                     keys = [session_key(identifier), window_key(identifier)]
                     self._window(keys=keys, args=[right // timedelta(milliseconds=1)], client=pipeline)
             pipeline.execute()

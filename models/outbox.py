@@ -6,6 +6,7 @@ time after twice the wait. The consumer deletes the row in its own commit, so a 
 
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from dramatiq import Message
 from peewee import SQL
@@ -40,6 +41,29 @@ def done(*outbox_ids: int | None) -> None:
     known = [each for each in outbox_ids if each is not None]
     if known:
         database.execute_later("DELETE FROM outbox WHERE id = ANY(%s)", (known,))
+
+
+def done_if_published(versions: dict[UUID, int], *outbox_ids: int | None) -> list[UUID]:
+    """Sessions were published at these versions: forget the follow-ups that asked for it, unless one is newer by now.
+
+    Returns the sessions that are newer, which are to be published again. Redis refuses an older version only as long as it
+    remembers the newer one: if it was wiped between the two, whoever read the older may have been the last to write.
+    """
+    known = [each for each in outbox_ids if each is not None]
+    values = ([str(each) for each in versions], [*versions.values()], known)
+    return [UUID(str(found)) for (found,) in database.execute_sql(_DONE_IF_PUBLISHED, values).fetchall()]
+
+
+_DONE_IF_PUBLISHED = """
+WITH newer AS (
+    SELECT s.id FROM payment_sessions AS s
+    JOIN unnest(%s::uuid[], %s::bigint[]) AS published (id, version) ON s.id = published.id
+    WHERE s.version > published.version
+), forgotten AS (
+    DELETE FROM outbox WHERE id = ANY(%s::bigint[]) AND NOT EXISTS (SELECT FROM newer)
+)
+SELECT id FROM newer
+"""
 
 
 def claim_overdue(at: datetime, limit: int) -> int:

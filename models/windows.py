@@ -1,6 +1,7 @@
 """The payment window's two clocks: the deadline of the session, and the life of the page that is open for it."""
 
 import uuid
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from peewee import SQL
@@ -74,3 +75,9 @@ def open_deadlines(after: uuid.UUID, limit: int) -> list[tuple[uuid.UUID, dateti
         .limit(limit)
     )
     return [(row.id, row.expires_at) for row in rows]
+
+
+def no_longer_open(session_ids: Sequence[uuid.UUID]) -> set[uuid.UUID]:
+    """Those of the sessions whose window is not open any more."""
+    rows = PaymentSession.select(PaymentSession.id).where(PaymentSession.id.in_(session_ids), *OPEN)
+    return set(session_ids) - {row.id for row in rows}

@@ -30,8 +30,9 @@ def backfill(
     """
     settings = read_database(Role.WORKER)
     from paywindow.models import backfill as sessions
-    from paywindow.models import database
+    from paywindow.models import database, outbox
     from paywindow.models.snapshots import snapshot
+    from paywindow.models.tables import PaymentSession
     from paywindow.published import Publisher
 
     publisher = Publisher(open_redis(settings.state_url))
@@ -41,10 +42,15 @@ def backfill(
     with Progress(*columns, console=console(stderr=True), disable=as_json) as progress:
         task = progress.add_task("sessions", total=sessions.count(since))
         for page in sessions.pages(since, _PAGE):
-            with database.transaction():
-                found = [(row.id, snapshot(row, settings)) for row in page]
-            for session_id, each in found:
-                publisher.session(session_id, each)
+            rows = page
+            while rows:
+                with database.transaction():
+                    found = {row.id: snapshot(row, settings) for row in rows}
+                for session_id, each in found.items():
+                    publisher.session(session_id, each)
+                with database.transaction():
+                    newer = outbox.done_if_published({session_id: each.version for session_id, each in found.items()})
+                    rows = list(PaymentSession.select().where(PaymentSession.id.in_(newer))) if newer else []
             published += len(page)
             progress.advance(task, len(page))
     body: dict[str, Any] = {"published": published}

@@ -8,6 +8,7 @@ list and the daily comparison have to find out.
 """
 
 import time
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -44,6 +45,8 @@ _COMPARED = "SELECT count(*) AS n FROM reconciliations WHERE finished_at IS NOT 
 _LOOK_SECONDS = 0.08
 #: How long real time may pass without anything having changed, longer than any wait of ours that is real.
 _PATIENCE_SECONDS = 120.0
+#: How long settling may take although something changes all the time; many times what any run has needed.
+_LONGEST_SECONDS = 600.0
 #: The first looks leave prompt work its time; then what is due is hurried along.
 _QUIET_LOOKS = 3
 _A_LITTLE = timedelta(seconds=5)
@@ -76,7 +79,9 @@ class Settling:
         #: Dead letters that operators had run again.
         self.run_again: set[str] = set()
         self._seen: Any = None
-        self._changed = time.monotonic()
+        self._began = self._changed = time.monotonic()
+        #: How often each thing was seen to be left, for the complaint.
+        self._looks: Counter[str] = Counter()
 
     def settle(self) -> None:
         """Until everything is over, Stripe's list was read to its end, and a daily comparison has come to nothing more.
@@ -168,6 +173,9 @@ class Settling:
 
     def _complain(self, left: list[Left]) -> None:
         state = sorted(each.what for each in left)
+        self._looks.update(set(state))
+        if time.monotonic() - self._began > _LONGEST_SECONDS:
+            raise NeverSettles(f"there is always something left: {self._looks.most_common(15)}; now {state[:10]}")
         if state != self._seen:
             self._seen, self._changed = state, time.monotonic()
         elif time.monotonic() - self._changed > _PATIENCE_SECONDS:

@@ -7,8 +7,8 @@ import pytest
 
 from paywindow import clock
 from paywindow.models import database
-from paywindow.models.tables import Outbox, Receipt, StripeEvent
-from paywindow.published import session_key, window_key
+from paywindow.models.tables import Outbox, PaymentSession, Receipt, StripeEvent
+from paywindow.published import Publisher, session_key, window_key
 
 DECLINED = "4000000000000002"
 
@@ -185,3 +185,21 @@ def test_a_wiped_redis_is_filled_again_and_a_second_time_changes_nothing(shop, b
     shop.state.delete(session_key(bought.id))
     assert body(paywindow("backfill", "--json", **environment)) == {"published": 1}
     assert not shop.state.exists(session_key(bought.id))
+
+
+def test_filling_a_redis_that_is_wiped_again_meanwhile_shows_nothing_old(shop, paywindow, monkeypatch):
+    session = shop.open_session()
+    tell = Publisher.session
+
+    def changed_meanwhile(publisher, identifier, found):
+        monkeypatch.setattr(Publisher, "session", tell)
+        with database.transaction():
+            PaymentSession.change(session.id, version=session.version + 1)
+        shop.state.flushdb()
+        tell(publisher, identifier, found)
+
+    monkeypatch.setattr(Publisher, "session", changed_meanwhile)
+
+    assert body(paywindow("backfill", "--json", STRIPE_API_BASE=shop.sandbox.url)) == {"published": 1}
+
+    assert int(shop.state.hget(session_key(session.id), "v")) == shop.session(session.id).version

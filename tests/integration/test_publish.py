@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import redis
 
-from paywindow import ids, jsons, messages
+from paywindow import clock, ids, jsons, messages
 from paywindow.actors import publish
 from paywindow.actors.runtime import runtime
 from paywindow.models import database as db
+from paywindow.models import outbox
 from paywindow.models.snapshots import snapshot
 from paywindow.models.tables import Outbox, PaymentSession, Transaction
 from paywindow.published import WAKE, reply_key, session_key
@@ -49,6 +50,37 @@ def test_every_order_of_publication_ends_with_the_newest(shop: Shop) -> None:
         runtime().publisher.session(session.id, first)
         runtime().publisher.session(session.id, second)
         assert shop.snapshot(session)["paymentSession"]["status"] == "completed"
+
+
+@pytest.mark.parametrize("by", ["a message", "the worker that commits"])
+def test_who_read_before_a_change_and_writes_after_a_wipe_does_not_have_the_last_word(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    session = shop.open_session()
+    shop.pay(session)
+    shop.deliver()
+    publisher, tell = runtime().publisher, runtime().publisher.session
+
+    def frozen_meanwhile(identifier: uuid.UUID, found: Any) -> None:
+        monkeypatch.setattr(publisher, "session", tell)
+        with db.transaction():
+            newer = PaymentSession.get_by_id(session.id).version + 1
+            PaymentSession.change(session.id, version=newer, description="changed meanwhile")
+        shop.run(messages.publish_session(session.id))
+        shop.state.flushdb()
+        tell(identifier, found)
+
+    monkeypatch.setattr(publisher, "session", frozen_meanwhile)
+    if by == "a message":
+        shop.run(messages.publish_session(session.id))
+    else:
+        monkeypatch.setattr(db, "_at_once", publish.at_once)
+        with db.transaction():
+            outbox.follow_up("publish.session", clock.now(), session_id=str(session.id))
+
+    assert int(shop.state.hget(session_key(session.id), "v")) == shop.session(session.id).version
+    with db.transaction():
+        assert not Outbox.read_all("WHERE actor = 'publish.session'"), "and it is done"
 
 
 def test_an_equal_version_wakes_whoever_missed_it(shop: Shop) -> None:

@@ -436,6 +436,22 @@ def test_a_window_that_is_closed_while_it_is_compared_does_not_seem_open(shop):
     assert not shop.state.exists(window_key(session.id))
 
 
+def test_a_window_that_is_closed_while_it_is_compared_with_a_wiped_redis_does_not_seem_open(shop, monkeypatch):
+    session = shop.open_session(window_minutes=120)
+    publisher, compare = runtime().publisher, runtime().publisher.mirror_windows
+
+    def frozen_meanwhile(deadlines):
+        override(shop, "window.expire", session)
+        shop.state.flushdb()
+        return compare(deadlines)
+
+    monkeypatch.setattr(publisher, "mirror_windows", frozen_meanwhile)
+    shop.run(messages.build("sweeps.window_mirror"))
+    shop.work()
+
+    assert not shop.state.exists(window_key(session.id))
+
+
 # Overrides
 
 

@@ -1,7 +1,7 @@
 """The ground of the generated tests: a shop whose clock stands still, and whose workers can be interrupted anywhere.
 
-An actor comes to *points*: before a call to Stripe (``ask``), after its answer (``answer``), before a statement
-or a commit (``statement``), before a message is sent (``send``). A :class:`Trap` at one of them kills the worker or lets something else
+An actor comes to *points*: before a call to Stripe (``ask``), after its answer (``answer``), before a statement or a commit
+(``statement``), before a message is sent (``send``). A :class:`Trap` at one of them kills the worker or lets something else
 happen in between. Everything is real but the clock and the broker.
 """
 
