@@ -35,10 +35,13 @@ class Batches(Generic[Item, Answer]):
         self._name = name
         self._waiting: deque[tuple[Item, asyncio.Future[Answer]]] = deque()
         self._sender: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def ask(self, item: Item) -> Answer:
         """The answer to an item. Raises what ``failure`` makes."""
-        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        # Kept: to find it, Python 3.11 asks the system for the process's id, each time.
+        self._loop = self._loop or asyncio.get_running_loop()
+        answer: asyncio.Future[Answer] = self._loop.create_future()
         self._waiting.append((item, answer))
         if self._sender is None:
             # In a context of its own: it outlives the request that happened to begin it.

@@ -45,9 +45,10 @@ def build(settings: Settings) -> web.Application:
 
 def _routes() -> list[web.AbstractRouteDef]:
     return [
+        # Looked through in this order: first what is asked for most.
+        web.get("/payments/checkout/{id}/status", checkout.status),
         web.post("/payments/checkout/create", checkout.create),
         web.post("/payments/checkout/{id}/cancel", checkout.cancel),
-        web.get("/payments/checkout/{id}/status", checkout.status),
         web.get("/payments/checkout/{id}/events", streams.show, allow_head=False),
         web.get("/payments/checkout/{id}/window", overrides.window),
         web.post("/payments/checkout/{id}/buyer-token", sessions.buyer_token),
