@@ -9,8 +9,6 @@ fails.
 import logging
 import uuid
 from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from paywindow.actors.registry import actor
 from paywindow.actors.runtime import runtime
@@ -37,33 +35,35 @@ def publish_operation(operation_id: str, outbox_id: int | None = None) -> None:
 def at_once(sendings: list[Sending]) -> list[Sending]:
     """Publish what a commit changed, on the thread that committed, and return what is left to be sent.
 
-    Somebody waits to see it: another trip through the queue would take longer than the work.
+    Somebody waits to see it: another trip through the queue would take longer than the work. What fails is sent like the rest.
     """
-    asked: dict[tuple[str, str], list[int | None]] = defaultdict(list)
-    for message, _ in sendings:
+    asked: dict[tuple[str, str], list[Sending]] = defaultdict(list)
+    left: list[Sending] = []
+    for sending in sendings:
+        message, _ = sending
         if message.actor_name in _PUBLISHERS:
             _, subject = _PUBLISHERS[message.actor_name]
-            asked[message.actor_name, message.kwargs[subject]].append(message.kwargs.get("outbox_id"))
+            asked[message.actor_name, message.kwargs[subject]].append(sending)
+        else:
+            left.append(sending)
     versions: dict[uuid.UUID, int] = {}
-    published: list[int | None] = []
+    published: list[Sending] = []
     # Sessions come first, so that whoever has the answer to a command can read what it did.
     for name, (publish, _) in _PUBLISHERS.items():
         for subject in [subject for actor_name, subject in asked if actor_name == name]:
-            with _left_to_the_sweep(name):
+            try:
                 versions |= publish(subject)
                 published += asked[name, subject]
+            except Exception:
+                logger.warning("left to a message", exc_info=True, extra={"follow_up": name})
+                left += asked[name, subject]
     if published:
-        with _left_to_the_sweep(*_PUBLISHERS):
-            _done(versions, *published)
-    return [sending for sending in sendings if sending[0].actor_name not in _PUBLISHERS]
-
-
-@contextmanager
-def _left_to_the_sweep(*follow_ups: str) -> Iterator[None]:
-    try:
-        yield
-    except Exception:
-        logger.warning("follow-up left to the sweep", exc_info=True, extra={"follow_up": ", ".join(follow_ups)})
+        try:
+            _done(versions, *(message.kwargs.get("outbox_id") for message, _ in published))
+        except Exception:
+            logger.warning("left to a message", exc_info=True, extra={"follow_up": ", ".join(_PUBLISHERS)})
+            left += published
+    return left
 
 
 def _session(session_id: str) -> dict[uuid.UUID, int]:

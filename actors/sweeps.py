@@ -7,11 +7,11 @@ neither a second run nor another sweep sends the same row meanwhile, and sends t
 import uuid
 from datetime import timedelta
 
-from paywindow import clock, messages, metrics
+from paywindow import clock, metrics
 from paywindow.actors.registry import actor
 from paywindow.actors.runtime import runtime
 from paywindow.models import attempts, deliveries, inbox, operations, outbox, refund_claims, shares, windows
-from paywindow.models.database import send_after_commit, transaction
+from paywindow.models.database import transaction
 from paywindow.published import DRIFT_TOLERANCE
 
 BATCH = 500
@@ -114,7 +114,7 @@ def sweep_window_mirror() -> None:
             # Nobody else would look at a window again that has closed since its deadline was read.
             with transaction():
                 for session_id in windows.no_longer_open(repaired):
-                    send_after_commit(messages.publish_session(session_id))
+                    outbox.follow_up("publish.session", clock.now(), session_id=str(session_id))
         if len(deadlines) < BATCH:
             return
         last = deadlines[-1][0]

@@ -109,8 +109,8 @@ INVARIANTS: dict[str, Invariant] = {
         "What Redis shows of a session (the snapshot, the time that its window has left) is what Postgres says, or is missing "
         "and made anew when it is asked for.",
         "`sweeps.window_mirror` repairs a remaining time within a minute. A snapshot behind Postgres means that Redis came back "
-        "with older data: `paywindow backfill`. One ahead of it means that an older database was restored: delete the keys "
-        "`pw:session:*`.",
+        "with older data: `paywindow backfill`, with `--days` back to when the session was created. One ahead of it means that "
+        "an older database was restored: delete the keys `pw:session:*`.",
     ),
     "processes_heard": Invariant(
         "No process is connected and gives no sign of life.",

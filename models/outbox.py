@@ -50,20 +50,26 @@ def done_if_published(versions: dict[UUID, int], *outbox_ids: int | None) -> lis
     remembers the newer one: if it was wiped between the two, whoever read the older may have been the last to write.
     """
     known = [each for each in outbox_ids if each is not None]
-    values = ([str(each) for each in versions], [*versions.values()], known)
-    return [UUID(str(found)) for (found,) in database.execute_sql(_DONE_IF_PUBLISHED, values).fetchall()]
+    published = ([str(each) for each in versions], [*versions.values()])
+    newer = (
+        database.execute_sql(_DONE_IF_PUBLISHED, (*published, known))
+        if known
+        else database.execute_sql(_NEWER, published)
+    )
+    return [UUID(str(found)) for (found,) in newer.fetchall()]
 
 
-_DONE_IF_PUBLISHED = """
-WITH newer AS (
-    SELECT s.id FROM payment_sessions AS s
-    JOIN unnest(%s::uuid[], %s::bigint[]) AS published (id, version) ON s.id = published.id
-    WHERE s.version > published.version
-), forgotten AS (
+_NEWER = """
+SELECT s.id FROM payment_sessions AS s
+JOIN unnest(%s::uuid[], %s::bigint[]) AS published (id, version) ON s.id = published.id
+WHERE s.version > published.version
+"""
+_DONE_IF_PUBLISHED = f"""
+WITH newer AS ({_NEWER}), forgotten AS (
     DELETE FROM outbox WHERE id = ANY(%s::bigint[]) AND NOT EXISTS (SELECT FROM newer)
 )
 SELECT id FROM newer
-"""
+"""  # noqa: S608
 
 
 def claim_overdue(at: datetime, limit: int) -> int:

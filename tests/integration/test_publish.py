@@ -71,16 +71,43 @@ def test_who_read_before_a_change_and_writes_after_a_wipe_does_not_have_the_last
         tell(identifier, found)
 
     monkeypatch.setattr(publisher, "session", frozen_meanwhile)
-    if by == "a message":
-        shop.run(messages.publish_session(session.id))
-    else:
+    if by == "the worker that commits":
         monkeypatch.setattr(db, "_at_once", publish.at_once)
-        with db.transaction():
-            outbox.follow_up("publish.session", clock.now(), session_id=str(session.id))
+    with db.transaction():
+        outbox.follow_up("publish.session", clock.now(), session_id=str(session.id))
+    if by == "a message":
+        shop.run(shop.take("publish.session"))
 
     assert int(shop.state.hget(session_key(session.id), "v")) == shop.session(session.id).version
     with db.transaction():
         assert not Outbox.read_all("WHERE actor = 'publish.session'"), "and it is done"
+
+
+def test_what_is_newer_by_now_is_still_to_be_published_when_that_fails(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = shop.open_session()
+    publisher, tell = runtime().publisher, runtime().publisher.session
+
+    def overtaken_and_then_away(identifier: uuid.UUID, found: Any) -> None:
+        with db.transaction():
+            PaymentSession.change(session.id, version=found.version + 1)
+        tell(identifier, found)
+        monkeypatch.setattr(publisher, "session", lambda *_: (_ for _ in ()).throw(redis.ConnectionError("away")))
+
+    with db.transaction():
+        outbox.follow_up("publish.session", clock.now(), session_id=str(session.id))
+    message = shop.take("publish.session")
+    with monkeypatch.context() as away:
+        away.setattr(publisher, "session", overtaken_and_then_away)
+        with pytest.raises(redis.ConnectionError):
+            shop.run(message)
+        assert int(shop.state.hget(session_key(session.id), "v")) < shop.session(session.id).version
+
+    shop.pass_time(seconds=16)
+    shop.sweep()
+
+    assert int(shop.state.hget(session_key(session.id), "v")) == shop.session(session.id).version
 
 
 def test_an_equal_version_wakes_whoever_missed_it(shop: Shop) -> None:
@@ -188,22 +215,27 @@ def test_the_worker_that_commits_publishes_without_a_message(shop: Shop, monkeyp
         assert not Outbox.read_all("WHERE actor LIKE 'publish.%%'"), "its row is gone, too"
 
 
-def test_what_could_not_be_published_at_once_is_left_to_the_sweep(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("fails", ["publishing", "looking for what is newer"])
+def test_what_could_not_be_done_at_once_is_left_to_a_message(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, fails: str
 ) -> None:
     session = shop.open_session()
     monkeypatch.setattr(db, "_at_once", publish.at_once)
-    with monkeypatch.context() as away:
-        away.setattr(runtime().publisher, "session", lambda *_: (_ for _ in ()).throw(redis.ConnectionError("away")))
-        shop.cancel(session)
-    assert "follow-up left to the sweep" in caplog.text
-    shop.work()
-    assert shop.snapshot(session)["paymentSession"]["status"] == "pending"
+    owner, name = (runtime().publisher, "session") if fails == "publishing" else (outbox, "done_if_published")
+    works = getattr(owner, name)
 
-    shop.pass_time(seconds=16)
-    shop.sweep()
+    def fails_once(*_: Any) -> None:
+        monkeypatch.setattr(owner, name, works)
+        raise redis.ConnectionError("away")
 
+    monkeypatch.setattr(owner, name, fails_once)
+
+    shop.cancel(session)
+
+    assert "left to a message" in caplog.text
     assert shop.snapshot(session)["paymentSession"]["status"] == "canceled"
+    with db.transaction():
+        assert not Outbox.read_all("WHERE actor LIKE 'publish.%%'"), "no sweep was needed"
 
 
 def test_who_has_the_answer_to_a_command_can_read_what_it_did(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,7 +32,10 @@ class Receiver:
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
+                length = int(self.headers["Content-Length"])
+                body = self.rfile.read(length)
+                if len(body) < length:
+                    return  # whoever sent it was killed meanwhile: nobody was told anything
                 delivery = Delivery(self.path, {name.lower(): value for name, value in self.headers.items()}, body)
                 receiver.came.append(delivery)
                 status, headers = receiver.answer(delivery)
