@@ -55,13 +55,14 @@ def at_once(sendings: list[Sending]) -> list[Sending]:
                 versions |= publish(subject)
                 published += asked[name, subject]
             except Exception:
-                logger.warning("left to a message", exc_info=True, extra={"follow_up": name})
+                logger.warning("follow-up left to a message", exc_info=True, extra={"follow_up": name})
                 left += asked[name, subject]
     if published:
         try:
             _done(versions, *(message.kwargs.get("outbox_id") for message, _ in published))
         except Exception:
-            logger.warning("left to a message", exc_info=True, extra={"follow_up": ", ".join(_PUBLISHERS)})
+            names = sorted({message.actor_name for message, _ in published})
+            logger.warning("follow-up left to a message", exc_info=True, extra={"follow_up": ", ".join(names)})
             left += published
     return left
 

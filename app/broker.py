@@ -89,9 +89,10 @@ def worth_retrying(retries: int, error: BaseException) -> bool:
     """Whether a message that failed for the ``retries + 1``-th time should run again.
 
     A few times, as a rule. While Postgres is away there is no row yet that a sweep could find, so the message itself has to
-    last: it is tried for as long as the outage takes.
+    last: it is tried for as long as the outage takes. The same is true of the Redis that holds what is published, where it is
+    another than the broker's.
     """
-    return retries < MAX_RETRIES or is_outage(error)
+    return retries < MAX_RETRIES or is_outage(error) or isinstance(error, redis.ConnectionError | redis.TimeoutError)
 
 
 def is_outage(error: BaseException) -> bool:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+import redis
 from dramatiq import Message, Worker
 from support.jobs import declare, workers
 
@@ -58,6 +59,24 @@ def test_what_cannot_get_better_is_not_tried_again_and_all_else_a_few_times(
     until(lambda: dead(broker))
     assert len(seen) == runs
     assert dead(broker) == 1
+
+
+@pytest.mark.parametrize("away", [redis.ConnectionError("away"), redis.TimeoutError("hangs")])
+def test_a_message_outlasts_a_redis_for_what_is_published_that_is_away(
+    broker: Broker, work: Callable[[], Worker], away: Exception
+) -> None:
+    seen = []
+
+    def job() -> None:
+        seen.append(1)
+        if len(seen) <= 3 * MAX_RETRIES:
+            raise away
+
+    declare(broker, job).send()
+    work()
+
+    until(lambda: len(seen) > 3 * MAX_RETRIES)
+    assert dead(broker) == 0
 
 
 def test_a_message_that_succeeds_at_its_second_try_is_done(broker: Broker, work: Callable[[], Worker]) -> None:

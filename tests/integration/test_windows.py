@@ -447,6 +447,7 @@ def test_a_window_that_is_closed_while_it_is_compared_with_a_wiped_redis_does_no
 
     monkeypatch.setattr(publisher, "mirror_windows", frozen_meanwhile)
     shop.run(messages.build("sweeps.window_mirror"))
+    assert shop.state.exists(window_key(session.id))
     shop.queue.messages.clear()
     shop.pass_time(seconds=16)
     shop.sweep()
