@@ -43,7 +43,10 @@ def _comes(condition: Callable[[], Any]) -> bool:
     "worker killed between Stripe and commit",
     "workers",
     (0, 0),
-    call=(("/v1/checkout/sessions", "", "worker-interactive"), ("/v1/checkout/sessions", "/expire", "worker-sweeps")),
+    call=(
+        ("/v1/checkout/sessions", "/sessions", "worker-interactive"),
+        ("/v1/checkout/sessions", "/expire", "worker-sweeps"),
+    ),
 )
 def between_stripe_and_commit(ground: "Ground", call: tuple[str, str, str]) -> Iterator[bool]:
     """Stripe has done the work and holds its reply; whoever waits for it dies."""
