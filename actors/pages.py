@@ -17,7 +17,7 @@ from paywindow.actors.customers import forget_customer, with_customer
 from paywindow.actors.payment import record_payment
 from paywindow.actors.registry import actor
 from paywindow.actors.runtime import runtime
-from paywindow.checkout import Checkout, freeze_params, named_in, read_checkout
+from paywindow.checkout import Checkout, freeze_params, moment, named_in, read_checkout
 from paywindow.errors import Problem, StripeRefused, StripeUnavailable
 from paywindow.models import analytics, attempts, moves, operations, outbox, shares, windows
 from paywindow.models.database import transaction
@@ -35,7 +35,7 @@ TRIES_BEFORE_LOOKING = 2
 LOOKUP_MARGIN = timedelta(minutes=5)
 #: Parameters younger than this cannot have gone stale: if Stripe refuses their ``expires_at``, fresh ones would fare no better.
 TOO_FRESH_TO_BE_STALE = timedelta(seconds=15)
-#: Our own word, where Stripe's keys are of no use any more and its list does not have the page.
+#: Our own word, where Stripe cannot open the page any more, or not safely, and its list does not have it.
 _NEVER_ARRIVED = "attempt_never_arrived"
 
 
@@ -147,14 +147,20 @@ def record_closed(attempt: CheckoutAttempt, page: Checkout | None, cause: Cause)
 
 def _ask(attempt: CheckoutAttempt) -> Checkout:
     """The attempt's page: posted under its key or, where posting is not safe or does not help, looked up."""
-    if _key_may_be_forgotten(attempt):
-        page = _find(attempt)
-        if page is None:
-            raise StripeRefused("Stripe has no Checkout Session for this attempt", code=_NEVER_ARRIVED)
-        return page
+    never_again = _key_may_be_forgotten(attempt) or _would_have_ended(attempt)
     # A 500 is replayed under its key for as long as Stripe keeps that, though the page may be there.
-    found = _find(attempt) if attempt.tries >= TRIES_BEFORE_LOOKING else None
-    return found or _post(attempt)
+    page = _find(attempt) if never_again or attempt.tries >= TRIES_BEFORE_LOOKING else None
+    if page is None and never_again:
+        raise StripeRefused("Stripe has no Checkout Session for this attempt", code=_NEVER_ARRIVED)
+    return page or _post(attempt)
+
+
+def _would_have_ended(attempt: CheckoutAttempt) -> bool:
+    """Whether the end that the page was to have has passed: Stripe opens none with it any more, however late a call arrives."""
+    asked_for = jsons.loads(attempt.params).get(
+        "expires_at"
+    )  # left out: its end is counted from the call that opens it
+    return asked_for is not None and moment(asked_for) <= clock.now()
 
 
 def _post(attempt: CheckoutAttempt) -> Checkout:

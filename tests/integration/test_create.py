@@ -285,6 +285,38 @@ def test_a_call_that_never_arrived_in_the_whole_window_lets_it_close_as_any_othe
     assert shop.ledger()["sessions"] == []
 
 
+def test_a_stored_500_does_not_hold_an_auction_beyond_its_window(shop: Shop) -> None:
+    message = shop.create_message(shop.request(window_minutes=31))
+    shop.fault("500", times=1000, **PAGES)  # Stripe repeats it under its key for a day
+    with pytest.raises(StripeUnavailable):
+        shop.run(message)
+    shop.pass_time(minutes=32)
+
+    shop.sweep()
+
+    (session,) = shop.rows(PaymentSession)
+    assert (session.status, session.released_at is not None) == ("expired", True)
+    assert shop.outcome(uuid.UUID(message.kwargs["operation_id"]))["body"]["code"] == "session_expired"
+    assert shop.ledger()["sessions"] == []
+
+
+def test_a_page_that_was_opened_and_not_told_of_is_found_when_its_time_is_over(shop: Shop) -> None:
+    message = shop.create_message(shop.request(window_minutes=31))
+    shop.fault("timeout_after_work", times=1, **PAGES)
+    shop.fault("500", times=1000, **PAGES)
+    with pytest.raises(StripeUnavailable):
+        shop.run(message)
+    (page,) = shop.ledger()["sessions"]
+    shop.control(f"checkout/{page['id']}/pay", card="4242424242424242")
+    shop.pass_time(minutes=32)
+
+    shop.sweep()
+    shop.deliver()
+
+    (session,) = shop.rows(PaymentSession)
+    assert session.status == "completed"
+
+
 def test_looking_up_a_page_passes_over_what_other_programs_opened(shop: Shop) -> None:
     shop.fault("timeout_after_work", times=2, **PAGES)
     message = shop.create_message(shop.request())
